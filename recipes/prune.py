@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel
@@ -26,19 +27,28 @@ from omegaconf import MISSING
 from torch.nn.functional import mse_loss
 from tqdm import tqdm
 
+from musetune.adapter import MusicAdapter
+from musetune.adapter.metadata import AdapterMetadata, short_name
+from musetune.adapter.narrowing import fresh_narrow_adapter, pair_weights, prune_pair
+from musetune.conditioning import MusicTokens
 from musetune.datasets import LatentDataset, TextEmbedding
 from musetune.datasets.fingerprint import check_base
-from musetune.hub.locate import find_base
+from musetune.hub.locate import find_adapter, find_base, is_lora
 from musetune.models.pruning import describe_widths, importance_of, narrow_widths, prune_unet
-from musetune.training import seeding
+from musetune.training import Dropout, TokenTable, draw_batch, load_tokens, seeding
 from musetune.training.checkpoint import pack_state, resume_latest, save_checkpoint
 from musetune.training.config import command_line, read, run_command
+from musetune.training.denoiser import Denoiser
 from musetune.training.loss import add_noise, target
-from musetune.training.setup import load_noise_schedule, load_unet
+from musetune.training.run_info import describe_music, save_run_info
+from musetune.training.setup import attach_present_adapter, bin_hz, load_noise_schedule, load_unet
 from musetune.training.state import begin, differences
+from musetune.training.tokens import zero_unseen_embeddings
 
 # What a resumed run may have otherwise and still repeat the uninterrupted one exactly
 RECORDS = ("output_dir", "checkpointing_steps")
+
+Model = AudioLDM2UNet2DConditionModel | Denoiser  # a U-Net alone, or with a music adapter
 
 
 @dataclass
@@ -49,6 +59,7 @@ class Config:
     train_data_dir: str = MISSING  # a data set made by prepare.py
     output_dir: str = MISSING  # checkpoints, loss.jsonl, results.json, and at the end unet/
     ratio: float = 0.75  # channels that stay, 0–1
+    theory_adapter: str | None = None  # a music adapter to make narrower too: name, folder or Hub id; null: none
     scratch: bool = False  # random weights and no teacher instead: what pruning is compared with
     importance_batches: int = 8  # batches on which it is measured how much each channel counts
     teacher_weight: float = 1.0  # of the distance from the wide U-Net's predictions; 0: the data alone
@@ -57,6 +68,11 @@ class Config:
     train_batch_size: int = 16
     crop_rows: int | None = None  # latent rows of a random crop; null takes whole clips
     text_dropout: float = 0.1
+    # conditions hidden from both pairs, with theory_adapter only
+    stream_dropout: float = 0.5  # each stream by itself
+    expression_dropout: float = 0.25  # each feature of expression, where the data set has it
+    condition_dropout: float = 0.1  # all streams but expression together
+    span_dropout: float = 0.1  # a stretch of time of all streams
     learning_rate: float = 3e-4  # falls to zero as a cosine
     lr_warmup_steps: int = 50
     adam_weight_decay: float = 1e-2
@@ -68,12 +84,13 @@ class Config:
 
 @dataclass
 class Batch:
-    """x_t (B, channels, rows, cols), its steps (B,), the answer that is right, and the words."""
+    """x_t (B, channels, rows, cols), its steps (B,), the answer that is right, the words, and what an adapter reads."""
 
     noisy: torch.Tensor
     timesteps: torch.Tensor
     answer: torch.Tensor
     text: TextEmbedding
+    tokens: MusicTokens | None
 
 
 class Source:
@@ -87,6 +104,14 @@ class Source:
         schedule = load_noise_schedule(base)
         self.alphas = schedule.alphas_cumprod.to(device)
         self.kind = str(schedule.config.prediction_type)
+        self.table: TokenTable | None = None
+        self.frames_per_row = 0
+
+    def read_tokens(self, adapter: MusicAdapter) -> TokenTable:
+        """Let batches carry what ``adapter`` reads."""
+        self.frames_per_row = adapter.config.frames_per_row
+        self.table = load_tokens(self.data, self.frames_per_row, adapter.config.event_s)
+        return self.table
 
     def batch(self, purpose: str, step: int, held_out: bool = False) -> Batch:
         """The batch of a step; ``purpose`` tells draws of one step apart."""
@@ -96,13 +121,7 @@ class Source:
         else:
             indices = [self.trained[i] for i in seeding.stream(len(self.trained), config.seed, step * size, size)]
         generators = [seeding.generator(config.seed, step, f"{purpose} {i}") for i in range(size)]
-        latents = self.data.latents[indices].float()
-        if config.crop_rows is not None:
-            starts = [int(torch.randint(latents.shape[2] - config.crop_rows + 1, (), generator=g)) for g in generators]
-            latents = torch.stack([x[:, s : s + config.crop_rows] for x, s in zip(latents, starts, strict=True)])
-        wordless = seeding.chance(generators, config.text_dropout).tolist()
-        words = ["" if hide else self.data.clips[i].text for i, hide in zip(indices, wordless, strict=True)]
-        text = self.data.collate_texts(words)
+        latents, text, tokens = self._drawn(indices, generators)
         t = seeding.timesteps(generators, len(self.alphas), "stratified", places=range(size), of=size).to(self.device)
         noise = seeding.noise(generators, latents.shape[1:]).to(self.device)
         latents = latents.to(self.device)
@@ -110,7 +129,32 @@ class Source:
         text = TextEmbedding(
             *(x.to(self.device) for x in (text.prompt_embeds, text.attention_mask, text.generated_prompt_embeds))
         )
-        return Batch(add_noise(latents, noise, self.alphas, t), t, answer, text)
+        tokens = None if tokens is None else tokens.to(self.device)
+        return Batch(add_noise(latents, noise, self.alphas, t), t, answer, text, tokens)
+
+    def _drawn(
+        self, indices: list[int], generators: list[torch.Generator]
+    ) -> tuple[torch.Tensor, TextEmbedding, MusicTokens | None]:
+        """Latents of crops, their words, some hidden, and for an adapter their tokens, some of them hidden."""
+        config = self.config
+        if self.table is not None:
+            dropout = Dropout(
+                text=config.text_dropout,
+                stream=config.stream_dropout,
+                condition=config.condition_dropout,
+                span=config.span_dropout,
+                expression=config.expression_dropout,
+            )
+            shape: Any = {"frames_per_row": self.frames_per_row, "crop_rows": config.crop_rows}
+            batch = draw_batch(self.data, self.table, indices, generators, dropout=dropout, **shape)
+            return batch.latents, batch.text, batch.tokens
+        latents = self.data.latents[indices].float()
+        if config.crop_rows is not None:
+            starts = [int(torch.randint(latents.shape[2] - config.crop_rows + 1, (), generator=g)) for g in generators]
+            latents = torch.stack([x[:, s : s + config.crop_rows] for x, s in zip(latents, starts, strict=True)])
+        wordless = seeding.chance(generators, config.text_dropout).tolist()
+        words = ["" if hide else self.data.clips[i].text for i, hide in zip(indices, wordless, strict=True)]
+        return latents, self.data.collate_texts(words), None
 
 
 def split_songs(songs: Sequence[str], held_out: int) -> tuple[list[int], list[int]]:
@@ -133,9 +177,14 @@ def split_songs(songs: Sequence[str], held_out: int) -> tuple[list[int], list[in
     return kept, [i for i, song in enumerate(songs) if song in last]
 
 
-def predict(unet: AudioLDM2UNet2DConditionModel, batch: Batch) -> torch.Tensor:
-    """The U-Net's answer, like ``batch.noisy``."""
-    answer: torch.Tensor = unet(
+def predict(model: Model, batch: Batch) -> torch.Tensor:
+    """The answer of a U-Net, or of a U-Net with its adapter, like ``batch.noisy``."""
+    if isinstance(model, Denoiser):
+        if batch.tokens is None:
+            raise ValueError("an adapter needs a batch with tokens: read_tokens first")
+        told: torch.Tensor = model(batch.noisy, batch.timesteps, batch.tokens, batch.text)
+        return told
+    answer: torch.Tensor = model(
         batch.noisy,
         batch.timesteps,
         encoder_hidden_states=batch.text.generated_prompt_embeds,
@@ -145,35 +194,117 @@ def predict(unet: AudioLDM2UNet2DConditionModel, batch: Batch) -> torch.Tensor:
     return answer
 
 
-def measure_importance(unet: AudioLDM2UNet2DConditionModel, source: Source, batches: int) -> dict[str, torch.Tensor]:
-    """|weight · gradient| of every weight, summed over batches."""
-    unet.requires_grad_(True)
+def measure_importance(model: Model, source: Source, batches: int) -> dict[str, torch.Tensor]:
+    """|weight · gradient| of every weight, summed over batches; an adapter's as ``adapter.…``."""
+    model.requires_grad_(True)
+    weights = pair_weights(model.adapter) if isinstance(model, Denoiser) else dict(model.named_parameters())
     total: dict[str, torch.Tensor] = {}
     for step in tqdm(range(batches), unit="batch", desc="importance"):
         batch = source.batch("importance", step)
-        mse_loss(predict(unet, batch), batch.answer).backward()
-        gradients = {name: p.grad for name, p in unet.named_parameters() if p.grad is not None}
-        for name, value in importance_of(gradients, dict(unet.named_parameters())).items():
+        mse_loss(predict(model, batch), batch.answer).backward()
+        gradients = {name: p.grad for name, p in weights.items() if p.grad is not None}
+        for name, value in importance_of(gradients, weights).items():
             total[name] = total[name] + value if name in total else value
-        unet.zero_grad(set_to_none=True)
-    unet.requires_grad_(False)
+        model.zero_grad(set_to_none=True)
+    model.requires_grad_(False)
     return total
 
 
 @torch.no_grad()
-def held_out_loss(
-    unet: AudioLDM2UNet2DConditionModel, source: Source, teacher: AudioLDM2UNet2DConditionModel
-) -> dict[str, float]:
-    """Mean squared error on clips that were not trained on, and the mean squared distance from the wide U-Net."""
+def held_out_loss(model: Model, source: Source, teacher: Model) -> dict[str, float]:
+    """Mean squared error on clips that were not trained on, and the mean squared distance from the teacher."""
     count = math.ceil(len(source.held_out) / source.config.train_batch_size)
     pairs = []
     for step in range(count):
         batch = source.batch("held out", step, held_out=True)
-        answer = predict(unet, batch)
+        answer = predict(model, batch)
         pairs.append((mse_loss(answer, batch.answer).item(), mse_loss(answer, predict(teacher, batch)).item()))
     return {
         name: sum(column) / count for name, column in zip(("loss", "distance"), zip(*pairs, strict=True), strict=True)
     }
+
+
+def load_teacher(config: Config, base: str, source: Source) -> Model:
+    """The wide U-Net, with the music adapter on it where there is one; the adapter's LoRA lies in the U-Net.
+
+    Raises ValueError for an adapter that is a LoRA alone, and for one of another base.
+    """
+    unet = load_unet(base, source.data.info.channels, cpu=config.cpu)
+    if config.theory_adapter is None:
+        return unet
+    folder = find_adapter(config.theory_adapter)
+    if is_lora(folder):
+        raise ValueError(
+            f"theory_adapter={config.theory_adapter} is a LoRA: give a music adapter such as theory, and train the LoRA "
+            "anew on the narrow U-Net"
+        )
+    adapter = attach_present_adapter(unet, folder, frozen=True)
+    if adapter.metadata is not None:
+        adapter.metadata.check(unet)
+    adapter.absorb_lora()
+    return Denoiser(unet, adapter, source.data.info.row_s)
+
+
+def begin_student(config: Config, base: str, source: Source, teacher: Model) -> Model:
+    """The narrow U-Net, with the narrow adapter on it where the teacher has one: pruned, or new where ``scratch``.
+
+    A run that goes on finds in output_dir what was pruned.
+    """
+    out, wide = Path(config.output_dir), teacher.adapter if isinstance(teacher, Denoiser) else None
+    unet: AudioLDM2UNet2DConditionModel = teacher.unet if isinstance(teacher, Denoiser) else teacher
+    widths, pruned, pruned_adapter = narrow_widths(unet, config.ratio), out / "pruned", out / "pruned_adapter"
+    adapter = None
+    if config.scratch and pruned.is_dir():
+        raise ValueError(f"{out} holds a network that was pruned: give scratch=true another output_dir")
+    if config.scratch:
+        student = AudioLDM2UNet2DConditionModel.from_config({**unet.config, "block_out_channels": widths})
+        if wide is not None and source.table is not None:
+            adapter = fresh_narrow_adapter(wide, widths)
+            zero_unseen_embeddings(adapter.conditioner, source.table)
+            if adapter.stems is not None:
+                adapter.stems.conditioner.sketch.draw(bin_hz(base))
+    elif pruned.is_dir():
+        student = AudioLDM2UNet2DConditionModel.from_pretrained(pruned, use_safetensors=True)
+        if tuple(student.config.block_out_channels) != tuple(widths):
+            raise ValueError(
+                f"{out}/pruned has the widths {student.config.block_out_channels}, ratio={config.ratio} means "
+                f"{widths}: give another output_dir"
+            )
+        if pruned_adapter.is_dir() != (wide is not None):
+            was = "with" if pruned_adapter.is_dir() else "without"
+            raise ValueError(
+                f"{out} holds a run {was} a music adapter, theory_adapter={config.theory_adapter} asks for another: "
+                "give another output_dir"
+            )
+        if wide is not None:
+            adapter = MusicAdapter.from_pretrained(pruned_adapter)
+    else:
+        importance = measure_importance(teacher, source, config.importance_batches)
+        if wide is None:
+            student = prune_unet(unet, widths, importance)
+        else:
+            student, adapter = prune_pair(wide, widths, importance)
+            adapter.save_pretrained(pruned_adapter)
+        student.save_pretrained(pruned)
+    return student if adapter is None else Denoiser(student, adapter.attach(student), source.data.info.row_s)
+
+
+def save(model: Model, config: Config, source: Source, step: int) -> AudioLDM2UNet2DConditionModel:
+    """Write output_dir/unet, and output_dir/adapter for it; returns the U-Net."""
+    out, model = Path(config.output_dir), model.requires_grad_(False)
+    if not isinstance(model, Denoiser):
+        model.save_pretrained(out / "unet")
+        return model
+    unet, adapter = model.unet, model.adapter
+    adapter.detach()
+    unet.save_pretrained(out / "unet")
+    base = f"{short_name(config.pretrained_model_name_or_path)} with the unet/ of {short_name(out.resolve())}"
+    adapter.metadata = AdapterMetadata.of(unet, "theory", short_name(out.resolve()), base)
+    adapter.attach(unet)
+    adapter.save_pretrained(out / "adapter")
+    data = asdict(source.data.info) | describe_music(source.data)
+    save_run_info(out / "adapter", {"config": asdict(config), "data": data, "step": step})
+    return unet
 
 
 def train(config: Config) -> Path:
@@ -181,25 +312,13 @@ def train(config: Config) -> Path:
     device = torch.device("cpu" if config.cpu or not torch.cuda.is_available() else "cuda")
     base, out = find_base(config.pretrained_model_name_or_path), Path(config.output_dir)
     source = Source(config, base, device)
-    teacher = load_unet(base, source.data.info.channels, cpu=config.cpu).to(device).eval()
-    widths = narrow_widths(teacher, config.ratio)
+    teacher = load_teacher(config, base, source).to(device).eval()
+    if isinstance(teacher, Denoiser):
+        source.read_tokens(teacher.adapter)
     torch.manual_seed(config.seed)
     out.mkdir(parents=True, exist_ok=True)
-    if config.scratch and (out / "pruned").is_dir():
-        raise ValueError(f"{out} holds a network that was pruned: give scratch=true another output_dir")
-    if config.scratch:
-        student = AudioLDM2UNet2DConditionModel.from_config({**teacher.config, "block_out_channels": widths})
-    elif (out / "pruned").is_dir():  # of a run that goes on
-        student = AudioLDM2UNet2DConditionModel.from_pretrained(out / "pruned", use_safetensors=True)
-        if tuple(student.config.block_out_channels) != tuple(widths):
-            raise ValueError(
-                f"{out}/pruned has the widths {student.config.block_out_channels}, ratio={config.ratio} means "
-                f"{widths}: give another output_dir"
-            )
-    else:
-        student = prune_unet(teacher, widths, measure_importance(teacher, source, config.importance_batches))
-        student.save_pretrained(out / "pruned")
-    student = student.to(device).requires_grad_(True).train()
+    # in eval there is no other arithmetic, but a branch of the adapter is left alone where nothing is said to it
+    student = begin_student(config, base, source, teacher).to(device).requires_grad_(True).eval()
     named = dict(student.named_parameters())
     optimizer = torch.optim.AdamW(named.values(), lr=config.learning_rate, weight_decay=config.adam_weight_decay)
     facts = {"clips": len(source.data), "clips' digest": source.data.digest()}
@@ -210,10 +329,9 @@ def train(config: Config) -> Path:
     record = (
         json.loads(results.read_text())
         if results.is_file() and step
-        else {"before": held_out_loss(student.eval(), source, teacher)}
+        else {"before": held_out_loss(student, source, teacher)}
     )
     results.write_text(json.dumps(record, indent=1) + "\n")  # a run that goes on does not measure it again
-    student.train()
     began, bar = time.process_time(), tqdm(total=config.max_train_steps, initial=step, unit="step")
     while step < config.max_train_steps:
         batch = source.batch("training", step)
@@ -238,14 +356,16 @@ def train(config: Config) -> Path:
             record_of = {"step": step, "config": asdict(config), "data": facts}
             save_checkpoint(out, step, pack_state(named, optimizer), record_of, total_limit=2)
     bar.close()
-    student.eval().requires_grad_(False).save_pretrained(out / "unet")
+    unet = save(student, config, source, step)
     record |= {"after": held_out_loss(student, source, teacher), "wide": held_out_loss(teacher, source, teacher)}
     record |= {
         "steps": step,
         "processor_s": time.process_time() - began,
         "config": asdict(config),
-        **describe_widths(student),
+        **describe_widths(unet),
     }
+    if isinstance(student, Denoiser):
+        record["adapter_parameters"] = sum(p.numel() for p in student.adapter.parameters())
     results.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps({name: record[name] for name in ("parameters", "before", "after", "wide")}))
     return out / "unet"

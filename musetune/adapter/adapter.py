@@ -79,6 +79,8 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         stem_bins: bins of the base's spectrum in a column, for that branch.
         expression_hidden: width of the branch that reads expression; 0: no branch.
         expression_channels: width of that branch's map.
+        site_widths: inner width of each site, in whole heads of 32; None: half of its channels. A narrowed adapter has
+            those of the wide one.
         lora: whether it was saved with a LoRA.
 
     Raises:
@@ -117,6 +119,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         stem_bins: int = 8,
         expression_hidden: int = 0,
         expression_channels: int = 24,
+        site_widths: tuple[int, ...] | None = None,
         lora: bool = False,
     ) -> None:
         super().__init__()
@@ -127,7 +130,7 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         )
         check_sizes(OWNER, 1024, expression_channels=expression_channels, expression_hidden=expression_hidden or None)
         check_sizes(OWNER, 4096, dim=dim, hidden=hidden, channels=channels, entry_channels=entry_channels)
-        check_sizes(OWNER, 4096, text_width=text_width, in_channels=in_channels)
+        check_sizes(OWNER, 4096, text_width=text_width, in_channels=in_channels, site_widths=site_widths)
         if site_levels is not None and not (
             len(site_levels) == len(channels) and all(level in range(levels) for level in site_levels)
         ):
@@ -144,9 +147,12 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
             raise ValueError(f"hidden_streams={strange} are not among {', '.join(STREAMS)}")
         if not (reading or map_entry or map_modulation):
             raise ValueError("nothing takes part: give map_entry, map_modulation or some attended sites")
+        widths = tuple(map(inner_width, channels)) if site_widths is None else tuple(site_widths)
+        if len(widths) != len(channels) or any(width % HEAD_DIM for width in widths):
+            raise ValueError(f"{OWNER}: site_widths={widths} are not {len(channels)} multiples of {HEAD_DIM}")
         self.sites = nn.ModuleDict(
             {
-                str(i): MusicAttention(c, dim, _width(c), _width(c) // HEAD_DIM, rotary=rotary)
+                str(i): MusicAttention(c, dim, widths[i], widths[i] // HEAD_DIM, rotary=rotary)
                 for i, c in enumerate(channels)
                 if i in reading
             }
@@ -366,6 +372,15 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         """
         return merged(self.unet) if self._lora_config is not None else nullcontext()
 
+    def absorb_lora(self) -> None:
+        """Add the LoRA to the weights of the attached U-Net for good: the adapter has none afterwards.
+
+        The two sound as before but for rounding, and the U-Net is no longer the base. Without a LoRA nothing changes.
+        """
+        if self._lora_config is not None:
+            lora.absorb(self.unet, LORA_NAME)
+            self._lora_config, self._lora_weights = None, {}
+
     # -- feed
     # --------------------------------------------------------------------------------------------------------------
 
@@ -486,6 +501,6 @@ def list_or(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _width(channels: int) -> int:
-    """Inner width of a site: half its channels, in whole heads."""
+def inner_width(channels: int) -> int:
+    """Return the inner width of a site of a new adapter: half its channels, in whole heads."""
     return max(HEAD_DIM, channels // 2 // HEAD_DIM * HEAD_DIM)

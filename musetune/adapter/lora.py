@@ -103,6 +103,16 @@ def remove(unet: nn.Module, name: str) -> None:
         del unet.peft_config
 
 
+def absorb(unet: nn.Module, name: str) -> None:
+    """Add the LoRA ``name`` to the weights that it adapts, at its strength, and take it out."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for _, module in walk(unet):
+        if isinstance(module, BaseTunerLayer) and name in getattr(module, "lora_A", {}):
+            module.merge(adapter_names=[name])
+    remove(unet, name)
+
+
 def set_strength(unet: nn.Module, name: str, strength: float) -> None:
     """Scale the LoRA ``name``; 1 is as trained, 0 adds exactly nothing."""
     from peft.tuners.tuners_utils import BaseTunerLayer

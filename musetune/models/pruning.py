@@ -8,7 +8,7 @@ left out is left out of a whole space, in every weight that touches it, so that 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,8 @@ class ChannelMap:
         self.spaces: dict[str, Space] = {}
         self.axes: dict[str, tuple[Axis, ...]] = {}
         for width, kept in zip(self.wide, widths):  # levels of one width may share channels: they keep the same
-            self._space(_level(width), width, kept, self.groups)
+            self._space(level_space(width), width, kept, self.groups)
+        self._space("waves", self.wide[0], widths[0])
         self._space("time", 4 * self.wide[0], 4 * widths[0])
         self._space("time inside", 4 * self.wide[0], 4 * widths[0])
         self._walk(unet)
@@ -63,7 +64,7 @@ class ChannelMap:
         return name
 
     def _walk(self, unet: AudioLDM2UNet2DConditionModel) -> None:
-        first = _level(self.wide[0])
+        first = level_space(self.wide[0])
         self._affine("conv_in", (first,), None)
         self._affine("time_embedding.linear_1", ("time inside",), ("waves",))
         self._affine("time_embedding.linear_2", ("time",), ("time inside",))
@@ -78,7 +79,7 @@ class ChannelMap:
                 inputs.append(width)
             self._transformers(unet, f"down_blocks.{level}", level)
             if block.downsamplers:
-                self._affine(f"down_blocks.{level}.downsamplers.0.conv", (_level(width),), (_level(width),))
+                self._affine(f"down_blocks.{level}.downsamplers.0.conv", (level_space(width),), (level_space(width),))
                 inputs.append(width)
         for i, _ in enumerate(unet.mid_block.resnets):
             self._resnet(unet, f"mid_block.resnets.{i}", last, (self.wide[last],))
@@ -92,7 +93,7 @@ class ChannelMap:
             self._transformers(unet, f"up_blocks.{up}", level)
             if block.upsamplers:
                 width = self.wide[level]
-                self._affine(f"up_blocks.{up}.upsamplers.0.conv", (_level(width),), (_level(width),))
+                self._affine(f"up_blocks.{up}.upsamplers.0.conv", (level_space(width),), (level_space(width),))
 
     def _affine(self, name: str, out: Axis, into: Axis | str = "norm") -> None:
         """A convolution or a matrix; a norm where ``into`` is not given."""
@@ -103,8 +104,8 @@ class ChannelMap:
         module = unet.get_submodule(name)
         if not isinstance(module, ResnetBlock2D):
             raise ValueError(f"{name} is a {type(module).__name__}: only ResnetBlock2D can be pruned")
-        out = (_level(self.wide[level]),)
-        into = tuple(map(_level, sources))
+        out = (level_space(self.wide[level]),)
+        into = tuple(map(level_space, sources))
         inner = (self._space(f"{name} inside", self.wide[level], self.narrow[level], self.groups),)
         self._affine(f"{name}.norm1", into)
         self._affine(f"{name}.conv1", inner, into)
@@ -118,7 +119,7 @@ class ChannelMap:
         for i, module in enumerate(getattr(unet.get_submodule(name), "attentions", None) or ()):
             if not isinstance(module, Transformer2DModel):
                 raise ValueError(f"{name} holds a {type(module).__name__}: only Transformer2DModel can be pruned")
-            path, out = f"{name}.attentions.{i}", (_level(self.wide[level]),)
+            path, out = f"{name}.attentions.{i}", (level_space(self.wide[level]),)
             inner = (self._space(f"{path} inside", self.wide[level], self.narrow[level]),)
             self._affine(f"{path}.norm", out)
             self._affine(f"{path}.proj_in", inner, out)
@@ -144,8 +145,56 @@ class ChannelMap:
         self._affine(f"{path}.ff.net.2", inner, (hidden,))
 
 
-def _level(width: int) -> str:
+def level_space(width: int) -> str:
+    """Return the name of the space of a level's channels: what ``conv_in``, the resnets and the skips hand on."""
     return f"level {width}"
+
+
+def inner_space(attention: str) -> str:
+    """Return the name of the space of an attention's hidden states, those inside its ``Transformer2DModel``.
+
+    Args:
+        attention: its path in the U-Net.
+
+    Example:
+        >>> inner_space("mid_block.attentions.1.transformer_blocks.0.attn2")
+        'mid_block.attentions.1 inside'
+    """
+    return f"{attention.partition('.transformer_blocks.')[0]} inside"
+
+
+@dataclass(frozen=True)
+class KeptChannels:
+    """What stays of a U-Net's spaces in a narrower one.
+
+    Attributes:
+        widths: of the narrow one's levels.
+        sizes: channels of each space in the wide one.
+        indices: of the channels that stay of each space, rising.
+    """
+
+    widths: tuple[int, ...]
+    sizes: Mapping[str, int]
+    indices: Mapping[str, Tensor]
+
+    def select(self, weight: Tensor, axes: Sequence[Axis]) -> Tensor:
+        """Return a weight without the channels that do not stay.
+
+        Args:
+            weight: of the wide U-Net, or of what is plugged into it.
+            axes: the spaces on each of its axes; axes that are not named stay whole.
+        """
+        for axis, spaces in enumerate(axes):
+            if spaces is not None:
+                weight = weight.index_select(axis, self._places(spaces).to(weight.device))
+        return weight
+
+    def _places(self, spaces: tuple[str, ...]) -> Tensor:
+        start, places = 0, []
+        for name in spaces:
+            places.append(self.indices[name] + start)
+            start += self.sizes[name]
+        return torch.cat(places)
 
 
 def narrow_widths(unet: AudioLDM2UNet2DConditionModel, ratio: float) -> tuple[int, ...]:
@@ -179,7 +228,50 @@ def importance_of(gradients: Mapping[str, Tensor], weights: Mapping[str, Tensor]
     return {name: (weights[name].detach() * gradient).abs() for name, gradient in gradients.items()}
 
 
+def choose_channels(
+    unet: AudioLDM2UNet2DConditionModel,
+    widths: tuple[int, ...],
+    importance: Mapping[str, Tensor],
+    beside: Mapping[str, tuple[Axis, ...]] | None = None,
+) -> KeptChannels:
+    """Choose of every space of a U-Net the channels that count most.
+
+    Args:
+        unet: the wide one.
+        widths: of the narrow one's levels, from ``narrow_widths``.
+        importance: of every single weight, by its name and in its shape, at least 0.
+        beside: the axes of further weights that touch the U-Net's spaces and whose importance counts too.
+
+    Raises:
+        ValueError: for a U-Net of other blocks than AudioLDM 2's.
+    """
+    found = ChannelMap(unet, widths)
+    totals = _scores(found, found.axes | dict(beside or {}), importance)
+    indices = {name: _choose(space, totals[name]) for name, space in found.spaces.items() if name != "waves"}
+    indices["waves"] = _waves(found.wide[0], widths[0])
+    return KeptChannels(widths, {name: space.size for name, space in found.spaces.items()}, indices)
+
+
 @torch.no_grad()
+def narrow_unet(unet: AudioLDM2UNet2DConditionModel, kept: KeptChannels) -> AudioLDM2UNet2DConditionModel:
+    """Return a narrower U-Net that keeps the channels ``kept``.
+
+    Args:
+        unet: the wide one, with nothing plugged in; it stays as it is.
+        kept: from ``choose_channels``.
+    """
+    axes, weights = ChannelMap(unet, kept.widths).axes, dict(unet.named_parameters())
+    narrow: AudioLDM2UNet2DConditionModel = AudioLDM2UNet2DConditionModel.from_config(
+        {**unet.config, "block_out_channels": kept.widths}
+    )
+    for name, target in narrow.named_parameters():
+        weight = kept.select(weights[name], axes[name])
+        if name.endswith(".to_q.weight"):  # attention divides by the root of a head's dimensions, now fewer
+            weight = weight * math.sqrt(len(target) / len(weights[name]))
+        target.copy_(weight)
+    return narrow.to(unet.dtype).train(unet.training)
+
+
 def prune_unet(
     unet: AudioLDM2UNet2DConditionModel, widths: tuple[int, ...], importance: Mapping[str, Tensor]
 ) -> AudioLDM2UNet2DConditionModel:
@@ -193,30 +285,15 @@ def prune_unet(
     Raises:
         ValueError: for a U-Net of other blocks than AudioLDM 2's.
     """
-    found = ChannelMap(unet, widths)
-    weights = dict(unet.named_parameters())
-    chosen = {
-        name: _choose(space, score) for (name, space), score in zip(found.spaces.items(), _scores(found, importance))
-    }
-    chosen["waves"] = _waves(found.wide[0], widths[0])
-    narrow: AudioLDM2UNet2DConditionModel = AudioLDM2UNet2DConditionModel.from_config(
-        {**unet.config, "block_out_channels": widths}
-    )
-    for name, target in narrow.named_parameters():
-        weight = weights[name]
-        for axis, spaces in enumerate(found.axes[name]):
-            if spaces is not None:
-                weight = weight.index_select(axis, _indices(found, spaces, chosen).to(weight.device))
-        if name.endswith(".to_q.weight"):  # attention divides by the root of a head's dimensions, now fewer
-            weight = weight * math.sqrt(len(target) / len(weights[name]))
-        target.copy_(weight)
-    return narrow.to(unet.dtype).train(unet.training)
+    return narrow_unet(unet, choose_channels(unet, widths, importance))
 
 
-def _scores(found: ChannelMap, importance: Mapping[str, Tensor]) -> list[Tensor]:
+def _scores(
+    found: ChannelMap, axes_of: Mapping[str, tuple[Axis, ...]], importance: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Return how much each channel of each space counts: the sum over all weights that touch it."""
     totals = {name: torch.zeros(space.size) for name, space in found.spaces.items()}
-    for name, axes in found.axes.items():
+    for name, axes in axes_of.items():
         for axis, spaces in enumerate(axes if name in importance else ()):
             if spaces is None or spaces == ("waves",):
                 continue
@@ -225,7 +302,7 @@ def _scores(found: ChannelMap, importance: Mapping[str, Tensor]) -> list[Tensor]
             parts = score.split([found.spaces[space].size for space in spaces])
             for space, part in zip(spaces, parts, strict=True):
                 totals[space] += part
-    return list(totals.values())
+    return totals
 
 
 def _choose(space: Space, score: Tensor) -> Tensor:
@@ -240,14 +317,6 @@ def _waves(wide: int, narrow: int) -> Tensor:
     half, small = wide // 2, narrow // 2
     nearest = (torch.arange(small) * half / small).round().long()
     return torch.cat([nearest, nearest + half])
-
-
-def _indices(found: ChannelMap, spaces: tuple[str, ...], chosen: Mapping[str, Tensor]) -> Tensor:
-    start, indices = 0, []
-    for name in spaces:
-        indices.append(chosen[name] + start)
-        start += found.spaces[name].size if name in found.spaces else 0
-    return torch.cat(indices)
 
 
 def describe_widths(unet: AudioLDM2UNet2DConditionModel) -> dict[str, Any]:
