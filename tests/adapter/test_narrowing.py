@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from small_pipe import make_pipe, music, quiet
 from small_unet import ROW_S, make_adapter, make_unet, noise, run, tokens
 
+from musetune import MuseTunePipeline
 from musetune.adapter import MusicAdapter
+from musetune.adapter.metadata import AdapterMetadata
 from musetune.adapter.narrowing import adapter_axes, fresh_narrow_adapter, narrow_adapter, pair_weights, prune_pair
 from musetune.adapter.sites import music_sites
 from musetune.models.pruning import choose_channels, narrow_widths
@@ -115,6 +119,27 @@ def test_a_narrow_adapter_has_the_inner_sizes_and_survives_saving(tmp_path: Path
     fresh = fresh_narrow_adapter(adapter, narrow_widths(unet, 0.5))
     assert {name: p.shape for name, p in fresh.named_parameters()} == shapes
     assert torch.equal(run(small, noise(), fresh.attach(small).eval(), tokens()), run(small, noise()))
+
+
+def test_a_narrow_pair_plays_in_a_pipeline_and_no_other_base_takes_its_adapter(tiny_base: Path, tmp_path: Path) -> None:
+    adapter = make_pipe(tiny_base).adapter
+    adapter.absorb_lora()
+    widths = narrow_widths(adapter.unet, 0.5)
+    unet, narrow = prune_pair(adapter, widths, importance(adapter))
+    shutil.copytree(tiny_base, tmp_path / "base")
+    shutil.rmtree(tmp_path / "base" / "unet")
+    unet.save_pretrained(tmp_path / "base" / "unet")
+    narrow.metadata = AdapterMetadata.of(unet, "theory", "narrow", "base")
+    narrow.save_pretrained(tmp_path / "adapter")
+    pipe = quiet(MuseTunePipeline.from_pretrained(tmp_path / "base", adapter=tmp_path / "adapter"))
+    assert tuple(pipe.unet.config.block_out_channels) == widths
+    first, second = (music(pipe, harmonic_progression=chords)[0] for chords in ("I V vi IV", "i iv V7 i"))
+    assert first.shape == second.shape
+    assert (first != second).any()
+    brought = quiet(MuseTunePipeline.from_pretrained(tiny_base, adapter=tmp_path / "adapter", unet=unet))
+    assert (music(brought)[0] == music(pipe)[0]).all()
+    with pytest.raises(ValueError, match="was made for another U-Net"):
+        MuseTunePipeline.from_pretrained(tiny_base, adapter=tmp_path / "adapter")
 
 
 def test_a_lora_goes_into_the_weights_for_good_and_only_then_a_pair_is_pruned() -> None:
