@@ -2,13 +2,13 @@
 
     python benchmarks/pruning.py --run "pruned 0.75"=runs/narrow [--run …] [--limit 24] [--steps 20] [--out out/pruning]
 
-Each run is a folder that `recipes/prune.py … theory_adapter=theory` wrote. Clips of the test sheets, at each sheet's own
-seed and with the default guidance, judged by recognisers that we did not train. majmin, triads, beat F, downbeat F:
+Each run is a folder that `recipes/prune.py … theory_adapter=theory` wrote. Clips of the test sheets, at each sheet's
+own seed and with the default guidance, judged by recognisers that we did not train. majmin, triads, beat_f, downbeat_f:
 Chordino and madmom, %; clap: of the prompt and the sound, by the base's CLAP; 95 % bootstrap intervals. Parameters and
-MB (half precision): of U-Net and adapter, the wide adapter's LoRA merged. Seconds: of the processor for a pass of U-Net
-and adapter over the base's own length, one row, one thread, median of seven turns, all pairs in every turn. Loss and
-distance: of a run's results.json, on held-out songs before and after its training; of the wide pair those of the first
-run. Killed, it goes on where it was; the table is in OUT/pruning.md, the figures in OUT/pruning.json.
+MB (half precision): of U-Net and adapter, the wide adapter's LoRA merged. Seconds: of the processor for a pass of both
+over the base's own length, one row, one thread, median of seven turns, all pairs in every turn. Loss and distance: of a
+run's results.json, on held-out songs before and after its training; of the wide pair those of the first run. Killed, it
+goes on where it was; the table is in OUT/pruning.md, the figures in OUT/pruning.json.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def main() -> None:
     args = parse()
     every, out = load_test_sheets(args.sheets), Path(args.out)
     tests, runs = every[: args.limit], dict(args.run)
-    results = {name: json.loads((folder / "results.json").read_text()) for name, folder in runs.items()}
+    results = {name: json.loads((run / "results.json").read_text()) for name, run in runs.items()}
     pipes = {WIDE: MuseTunePipeline.from_pretrained(args.base, adapter=args.adapter)}
-    pipes |= {name: narrow_pipe(args.base, folder) for name, folder in runs.items()}
+    pipes |= {name: narrow_pipe(args.base, run) for name, run in runs.items()}
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in pipes}
     for name, pipe in pipes.items():
         pipe.set_progress_bar_config(disable=True)
@@ -61,8 +61,7 @@ def main() -> None:
     rows = [{"pair": name, **costs[name], **losses[name], **obedience(records[name], tests)} for name in pipes]
     text = f"{len(tests)} lead sheets, {args.steps} steps; % with 95 % bootstrap intervals.\n\n{table(rows)}\n"
     (out / "pruning.md").write_text(text)
-    figures = {"sheets": len(tests), "steps": args.steps, "rows": rows}
-    (out / "pruning.json").write_text(json.dumps(figures, indent=1, allow_nan=False, default=vars) + "\n")
+    (out / "pruning.json").write_text(json.dumps(rows, indent=1, allow_nan=False, default=vars) + "\n")
     print(text)
 
 

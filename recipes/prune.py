@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from diffusers import AudioLDM2UNet2DConditionModel
@@ -48,7 +48,7 @@ from musetune.training.tokens import zero_unseen_embeddings
 # What a resumed run may have otherwise and still repeat the uninterrupted one exactly
 RECORDS = ("output_dir", "checkpointing_steps")
 
-Model = AudioLDM2UNet2DConditionModel | Denoiser  # a U-Net alone, or with a music adapter
+Model: TypeAlias = AudioLDM2UNet2DConditionModel | Denoiser  # a U-Net alone, or with a music adapter
 
 
 @dataclass
@@ -235,8 +235,8 @@ def load_teacher(config: Config, base: str, source: Source) -> Model:
     folder = find_adapter(config.theory_adapter)
     if is_lora(folder):
         raise ValueError(
-            f"theory_adapter={config.theory_adapter} is a LoRA: give a music adapter such as theory, and train the LoRA "
-            "anew on the narrow U-Net"
+            f"theory_adapter={config.theory_adapter} is a LoRA: give a music adapter such as theory, and train "
+            "the LoRA anew on the narrow U-Net"
         )
     adapter = attach_present_adapter(unet, folder, frozen=True)
     if adapter.metadata is not None:

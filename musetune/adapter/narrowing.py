@@ -92,7 +92,8 @@ def narrow_adapter(adapter: MusicAdapter, kept: KeptChannels) -> MusicAdapter:
     axes = adapter_axes(adapter)
     narrow = fresh_narrow_adapter(adapter, kept.widths)
     narrow.load_state_dict({name: kept.select(w, axes.get(name, ())) for name, w in adapter.state_dict().items()})
-    return narrow.to(adapter.dtype).train(adapter.training)
+    narrow.to(adapter.dtype).train(adapter.training)
+    return narrow
 
 
 def pair_weights(adapter: MusicAdapter) -> dict[str, nn.Parameter]:

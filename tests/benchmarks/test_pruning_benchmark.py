@@ -41,7 +41,7 @@ def test_a_run_is_a_name_and_a_folder_with_results_and_an_adapter(tmp_path: Path
         with pytest.raises(argparse.ArgumentTypeError, match="is no NAME=FOLDER of a finished run"):
             pruning.run_of(text)
     (tmp_path / "results.json").write_text(json.dumps(RESULT))
-    with pytest.raises(argparse.ArgumentTypeError, match="has no adapter/: give prune.py theory_adapter=theory"):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"has no adapter/: give prune[.]py theory_adapter=theory"):
         pruning.run_of(f"0.75={tmp_path}")
     (tmp_path / "adapter").mkdir()
     assert pruning.run_of(f"pruned 0.75={tmp_path}") == ("pruned 0.75", tmp_path)
