@@ -93,4 +93,5 @@ class Sampling:
         strength = values.get("theory_strength", 1.0)
         if not isinstance(strength, int | float) or isinstance(strength, bool):
             raise ValueError(f"its theory_strength={strength!r} is no number")
-        return cls(scheduler, *numbers, float(strength))  # type: ignore[arg-type] # checked above
+        steps, fewest, most = numbers
+        return cls(scheduler, steps, fewest, most, float(strength))  # type: ignore[arg-type] # checked above
