@@ -18,7 +18,6 @@ from musetune.adapter.expression_branch import ExpressionBranch
 from musetune.adapter.film import ConditionedConvIn, FiLM, MapEntry
 from musetune.adapter.merging import merged
 from musetune.adapter.metadata import AdapterMetadata, read_adapter_metadata
-from musetune.adapter.sampling import MOST_STRENGTH
 from musetune.adapter.sites import music_sites, site_levels
 from musetune.adapter.stem_branch import StemBranch
 from musetune.conditioning import STREAMS, MusicConditioner, MusicConditioning, MusicTokens
@@ -343,13 +342,13 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
 
     @property
     def strength(self) -> float:
-        """Scale of everything that the adapter adds, 0–2: 0 is the base bit for bit, 1 as trained."""
+        """Scale of everything that the adapter adds: 0 is the base bit for bit, 1 as trained."""
         return self._strength
 
     @strength.setter
     def strength(self, value: float) -> None:
-        if not 0.0 <= value <= MOST_STRENGTH:
-            raise ValueError(f"strength={value} is outside 0–{MOST_STRENGTH:g}: 0 is the base, 1 as trained")
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"strength={value} is outside 0–1: 0 is the base, 1 as trained")
         self._strength = float(value)
         if self._unet and self._lora_config is not None:
             lora.set_strength(self._unet[0], LORA_NAME, self._strength)

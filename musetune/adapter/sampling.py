@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 SCHEDULERS = ("DDIMScheduler", "LCMScheduler", "DPMSolverMultistepScheduler", "EulerDiscreteScheduler")
 MOST_STEPS = 1000
-MOST_STRENGTH = 2.0
 _FIELDS = ("steps", "fewest", "most")
 
 
@@ -29,12 +28,9 @@ class Sampling:
         steps: denoising steps that it is made for.
         fewest: and most: between which it fits, 1–1000.
         most: see ``fewest``.
-        theory_strength: of the theory adapter while the LoRA plays, over 0 up to 2, 1 as trained. A student of few
-            steps answers with something of a mean, which is fainter than what it learned from; a little over 1 makes
-            up for it.
 
     Raises:
-        ValueError: for another scheduler, for steps out of range or order, for a strength out of range.
+        ValueError: for another scheduler and for steps out of range or order.
 
     Example:
         >>> Sampling({"_class_name": "DDIMScheduler"}, 4, 4, 8).fits(20)
@@ -45,7 +41,6 @@ class Sampling:
     steps: int
     fewest: int
     most: int
-    theory_strength: float = 1.0
 
     def __post_init__(self) -> None:
         name = self.overrides.get("_class_name")
@@ -56,8 +51,6 @@ class Sampling:
                 f"its steps fewest={self.fewest}, steps={self.steps}, most={self.most} are not in this order within "
                 f"1–{MOST_STEPS}"
             )
-        if not 0 < self.theory_strength <= MOST_STRENGTH:
-            raise ValueError(f"its theory_strength={self.theory_strength} is not over 0 and up to {MOST_STRENGTH:g}")
 
     def fits(self, steps: int) -> bool:
         """Return whether it was distilled for so many steps."""
@@ -74,8 +67,7 @@ class Sampling:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, as a LoRA's musetune.json holds them."""
-        strength = {} if self.theory_strength == 1.0 else {"theory_strength": self.theory_strength}
-        return {"scheduler": dict(self.overrides)} | {name: getattr(self, name) for name in _FIELDS} | strength
+        return {"scheduler": dict(self.overrides)} | {name: getattr(self, name) for name in _FIELDS}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], source: str) -> Self:
@@ -90,8 +82,4 @@ class Sampling:
             raise ValueError(f"its sampling must have whole numbers as {', '.join(_FIELDS)}")
         if not all(isinstance(value, str | int | float | bool | None) for value in scheduler.values()):
             raise ValueError("its sampling's scheduler must hold plain values")
-        strength = values.get("theory_strength", 1.0)
-        if not isinstance(strength, int | float) or isinstance(strength, bool):
-            raise ValueError(f"its theory_strength={strength!r} is no number")
-        steps, fewest, most = numbers
-        return cls(scheduler, steps, fewest, most, float(strength))  # type: ignore[arg-type] # checked above
+        return cls(scheduler, *numbers)  # type: ignore[arg-type] # checked above

@@ -135,7 +135,7 @@ def generate(
             autocompletion=cli_hub.complete_adapter,
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 4", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 2", min=1)] = None,
     fast: Fast = False,
     engine: Engine = None,
     guidance: Annotated[

@@ -205,7 +205,7 @@ def compose(
         ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="denoising steps of the audio; default 20, with --fast 4", min=1)
+        int | None, typer.Option(help="denoising steps of the audio; default 20, with --fast 2", min=1)
     ] = None,
     fast: Fast = False,
     engine: Engine = None,

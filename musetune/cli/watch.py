@@ -52,7 +52,7 @@ def watch(
             help="write notes for players, and each player's audio too; default where the adapter reads stems",
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 4", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 2", min=1)] = None,
     fast: Fast = False,
     engine: Engine = None,
     seed: Annotated[int, typer.Option(help="same seed and same sheet, same audio")] = 0,

@@ -301,7 +301,7 @@ class AdapterManager:
                 return
             with self.unfused():
                 if adapter is not None:
-                    adapter.strength = strength * self._theory_strength if music else 0.0
+                    adapter.strength = strength if music else 0.0
                 with self.merged_weights.playing(self.unet, self._deltas(strength)):
                     yield
         finally:
@@ -324,7 +324,7 @@ class AdapterManager:
         if not (adapter is not None and adapter.has_lora) and not any(self._mix().values()):
             raise ValueError("there is no active LoRA to fuse: load_adapter(…) or set_adapter(…) first")
         if adapter is not None:
-            adapter.strength = self._theory_strength
+            adapter.strength = 1.0
         fused = ExitStack()
         fused.enter_context(self.merged_weights.playing(self.unet, self._deltas(1.0)))
         self._fused = fused
@@ -386,10 +386,6 @@ class AdapterManager:
 
     def _mix(self) -> Mapping[str, float]:
         return {} if self.pipe.loras is None else self.pipe.loras.mix
-
-    @property
-    def _theory_strength(self) -> float:
-        return 1.0 if self.sampling is None else self.sampling.theory_strength
 
     def _deltas(self, strength: float) -> dict[str, list[lora.LoraDelta]]:
         return {} if self.pipe.loras is None else self.pipe.loras.parts(strength)

@@ -27,7 +27,6 @@ RECORDS = (
     "name",
     "data_license",
     "fitting_steps",
-    "theory_strength",
 )
 
 
@@ -49,7 +48,6 @@ class DistillationConfig:
     trained_steps: list[int] | None = None  # numbers of steps that are trained in turn; null: num_inference_steps alone
     own_share: float = 0.5  # samples of a trajectory that begin where the student's own steps lead, not the teacher's
     fitting_steps: list[int] = field(default_factory=lambda: [4, 8])  # fewest and most that its card says to fit
-    theory_strength: float = 1.0  # of the theory adapter while the LoRA plays, as its card will say
     teacher_steps: int = 20
     skipping_steps: int = 1  # of the teacher, between the two states that consistency compares
     guidance_scale: float = TEXT_GUIDANCE  # of words and music, which the student has without guidance
@@ -162,4 +160,4 @@ def sampling_of(config: DistillationConfig) -> Sampling:
     else:
         scheduler = {"_class_name": "LCMScheduler", "original_inference_steps": config.teacher_steps}
         scheduler |= {"set_alpha_to_one": True, "clip_sample": False}
-    return Sampling(scheduler, config.num_inference_steps, fewest, most, config.theory_strength)
+    return Sampling(scheduler, config.num_inference_steps, fewest, most)

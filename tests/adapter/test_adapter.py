@@ -72,8 +72,8 @@ def test_strength_scales_from_nothing() -> None:
         moved.append((run(unet, x, adapter, tokens()) - plain).abs().mean().item())
     assert moved[0] == 0.0
     assert 0 < moved[1] < moved[2]
-    with pytest.raises(ValueError, match=r"strength=2\.5 is outside 0–2"):
-        adapter.strength = 2.5
+    with pytest.raises(ValueError, match=r"strength=1\.5 is outside 0–1"):
+        adapter.strength = 1.5
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ def metadata(sampling: Sampling | None) -> AdapterMetadata:
 
 
 def test_sampling_travels_with_the_metadata(tmp_path: Path) -> None:
-    for sampling in (replace(FOUR, theory_strength=1.15), FOUR, None):
+    for sampling in (FOUR, None):
         metadata(sampling).write(tmp_path)
         assert read_adapter_metadata(tmp_path) == metadata(sampling)
-        assert ("theory_strength" in (tmp_path / "musetune.json").read_text()) == (sampling not in (FOUR, None))
     assert "sampling" not in json.loads((tmp_path / "musetune.json").read_text())  # as earlier versions wrote it
 
 
@@ -57,9 +55,6 @@ def test_steps_fit_within_the_range() -> None:
         ({"most": 1001}, "within 1–1000"),
         ({"steps": "4"}, "whole numbers as steps, fewest, most"),
         ({"steps": True}, "whole numbers"),
-        ({"theory_strength": 0}, "theory_strength=0.0 is not over 0 and up to 2"),
-        ({"theory_strength": 2.1}, "theory_strength=2.1 is not over 0"),
-        ({"theory_strength": "much"}, "theory_strength='much' is no number"),
     ],
 )
 def test_what_is_no_sampling_is_refused_with_the_file(change: dict[str, Any], complaint: str, tmp_path: Path) -> None:
