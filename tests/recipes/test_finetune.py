@@ -97,13 +97,9 @@ def finetune(
     base: Path, data: Path, out: Path, *overrides: str, kill: tuple[str, int] | None = None, processes: int = 1
 ) -> subprocess.CompletedProcess[str]:
     start = ["-c", KILLER, str(FINETUNE), kill[0], str(kill[1])] if kill else [str(FINETUNE)]
-    return launch([*start, *options_for(base, data, out), *overrides], processes)
-
-
-def launch(words: list[str], processes: int = 1) -> subprocess.CompletedProcess[str]:
     if processes > 1:  # what `accelerate launch` does for several processes
-        words = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *words]
-    command = [sys.executable, *words]
+        start = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", *start]
+    command = [sys.executable, *start, *options_for(base, data, out), *overrides]
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
@@ -202,34 +198,16 @@ DDP = {
 }
 
 
-# Trains with each line of options in turn, in the processes that one launch has started.
-IN_TURN = """
-import json, sys
-from accelerate.state import AcceleratorState
-from recipes import finetune as recipe
-
-for options in json.loads(sys.argv[1]):
-    AcceleratorState._reset_state(True)
-    recipe.train(recipe.load_config(options))
-"""
-
-
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(base: Path, straight: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", DDP.values(), ids=list(DDP))
+def test_two_processes_train_what_one_does(
+    base: Path, straight: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
     data = make_dataset(tmp_path / "data", 6, played=True)
-    runs = {
-        name: [
-            *options_for(base, data, tmp_path / name),
-            *(option.format(theory=straight / "adapter") for option in options),
-            "max_train_steps=2",
-        ]
-        for name, options in DDP.items()
-    }
-    (tmp_path / "in_turn.py").write_text(IN_TURN)
-    run = launch([str(tmp_path / "in_turn.py"), json.dumps(list(runs.values()))], processes=2)
+    options = tuple(option.format(theory=straight / "adapter") for option in options)
+    run = finetune(base, data, tmp_path / "out", *options, "max_train_steps=2", processes=2)
     assert run.returncode == 0, run.stderr
-    for name in runs:
-        assert len((tmp_path / name / "loss.jsonl").read_text().splitlines()) == 2, (name, run.stderr)
+    assert len((tmp_path / "out" / "loss.jsonl").read_text().splitlines()) == 2
 
 
 def test_a_resume_from_an_older_checkpoint_is_the_run_from_then_on(
