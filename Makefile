@@ -63,15 +63,15 @@ test: install soundfont browser prometheus postgresql
 	@$(MAKE) --no-print-directory pytest
 
 # A process of the tests grows with what it has tested, so the rooms are tested in two halves. What starts further processes
-# runs in two rows beside each other: service, page in a browser and documentation; recipes and the README. The networks of
-# the real size come last and alone, with a thread for each core.
-SERVICE := tests/serve tests/datasets tests/docs
+# runs in two rows beside each other: service, page in a browser, documentation and three recipes; the other recipes and the
+# README. The networks of the real size come last and alone, with a thread for each core.
+SERVICE := tests/serve tests/datasets tests/docs $(addprefix tests/recipes/,test_align.py test_gallery.py test_train_analyzer.py)
 pytest:
 	@$(RUN) -c "$(WARM)"
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[a-e]*/
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[f-z]*/ tests/test_*.py
 	@mkdir -p $(CACHE); \
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 15 -m "(browser or heavy) and not cluster" $(SERVICE) >$(CACHE)/service.log 2>&1 & service=$$!; \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 15 -m "(browser or heavy or recipe) and not cluster" $(SERVICE) >$(CACHE)/service.log 2>&1 & service=$$!; \
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --durations 15 -m "(recipe or heavy) and not cluster" $(SERVICE:%=--ignore=%); rest=$$?; \
 	wait $$service; service=$$?; cat $(CACHE)/service.log; exit $$((rest + service))
 	$(RUN) -m pytest -m real_size
