@@ -106,7 +106,7 @@ Adapter = Annotated[
         help="bundled name, folder or Hub id; default the base's own, else theory", autocompletion=complete_adapter
     ),
 ]
-Steps = Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 2, vary 4", min=1)]
+Steps = Annotated[int | None, typer.Option(help="denoising steps; default 20, with --fast 2", min=1)]
 Seed = Annotated[int, typer.Option(help="same seed, same audio")]
 Device = Annotated[str | None, typer.Option(help="such as cpu or cuda:1; default cuda where there is one")]
 StyleAudio = Annotated[

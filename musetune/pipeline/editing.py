@@ -130,9 +130,6 @@ def vary(
     seconds = piece.duration_s
     rows = pipe._rows(seconds)
     known = _encode(pipe, piece, 0, rows)
-    sampling = pipe.adapter_manager.sampling
-    if sampling is not None and options.get("num_inference_steps") is None:  # more steps cut an amount finer
-        options = options | {"num_inference_steps": sampling.most}
     request = edit_request(pipe, sheet.crop(0.0, seconds), notes, prompt, seconds, options)
     source = SourceLatents(known, first_step=first_step_of(amount, request.steps))
     latents = generate_latents(pipe, request, prompt, options, source)
@@ -159,7 +156,7 @@ def first_step_of(amount: float, steps: int) -> int:
     played = (steps - first) / steps
     if abs(played - amount) > COARSE:
         remark(
-            f"amount={amount:g}: {steps} steps play it as {played:.3g}, a whole number of them; give multiples of "
+            f"amount={amount:g}: {steps} steps play it as {played:g}, a whole number of them; give multiples of "
             f"{1 / steps:.3g}, or more steps"
         )
     return first

@@ -664,8 +664,7 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             amount: 0–1, the share of the denoising steps that is done again: 0 is the input through the codec, 1 a
                 new take of the sheet.
             sampling_rate: Hz, of an array.
-            options: as of ``repaint``; num_inference_steps is, with an adapter for few steps, by default the most that
-                fit it, since more steps cut ``amount`` finer.
+            options: as of ``repaint``.
 
         Returns:
             The take at the input's sampling rate and channels.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -53,25 +54,20 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``."""
-        text = (self.text.prompt_embeds, self.text.attention_mask, self.text.generated_prompt_embeds)
-        return Batch(
-            self.ids,
-            self.latents.to(device),
-            self.tokens.to(device),
-            TextEmbedding(*(t.to(device) for t in text)),
-            None if self.row_weights is None else self.row_weights.to(device),
-        )
+        return self._with_each(lambda tensor: tensor.to(device), self.ids)
 
     def part(self, places: Tensor) -> Batch:
         """Return the samples at ``places`` (n,)."""
+        return self._with_each(lambda tensor: tensor[places], [self.ids[place] for place in places.tolist()])
+
+    def _with_each(self, change: Callable[[Tensor], Tensor], ids: list[str]) -> Batch:
         text = (self.text.prompt_embeds, self.text.attention_mask, self.text.generated_prompt_embeds)
-        tokens = {name: value[places] for name, value in self.tokens.tensors().items()}
         return Batch(
-            [self.ids[place] for place in places.tolist()],
-            self.latents[places],
-            MusicTokens.from_tensors(tokens),
-            TextEmbedding(*(t[places] for t in text)),
-            None if self.row_weights is None else self.row_weights[places],
+            ids,
+            change(self.latents),
+            MusicTokens.from_tensors({name: change(value) for name, value in self.tokens.tensors().items()}),
+            TextEmbedding(*map(change, text)),
+            None if self.row_weights is None else change(self.row_weights),
         )
 
 
