@@ -17,7 +17,7 @@ Example:
 
   musetune export onnx out/onnx --genre-adapter jazz --fast
 
-  musetune generate "jazz trio" --chords "ii7 V7 Imaj7" --fast --engine out/onnx
+  musetune generate "jazz trio" --chords "ii7 V7 Imaj7" --adapter jazz --fast --engine out/onnx
 """
 
 

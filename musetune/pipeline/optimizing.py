@@ -65,6 +65,8 @@ def optimize(
     if engines is not None:
         pipe.load_engine(None)  # what the U-Net itself takes is to be timed
         exported = _load_engines(pipe, found, engines, threads, half)
+    else:
+        found.reasons.append("engines were not tried: engines=FOLDER, where musetune export wrote, does")
     rows = next((one.rows for one in exported.values()), None)
     step = guided_step(pipe, rows)
     best = found.seconds[name_of(pipe.unet.dtype)] = seconds_of(step)

@@ -49,7 +49,9 @@ def test_what_pays_is_kept_and_reported(tiny_base: Path, monkeypatch: pytest.Mon
     assert str(found.dtype).removeprefix("torch.") in str(found)
     assert np.isfinite(music(pipe)).all()
     assert np.isfinite(words(pipe)).all()
-    assert "torch.compile was not tried" in str(pipe.optimize(half=False))
+    told = str(pipe.optimize(half=False))
+    assert "torch.compile was not tried" in told
+    assert "engines were not tried: engines=FOLDER" in told
     with pytest.raises(ValueError, match="compile='vae' is not one of unet, vocoder, upsampler"):
         pipe.optimize(compile=["unet", "vae"])
 

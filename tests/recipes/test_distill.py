@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,7 +46,7 @@ def theory(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def distil(base: Path, data: Path, theory: Path, out: Path, *overrides: str) -> Path:
+def options_of(base: Path, data: Path, theory: Path, out: Path) -> list[str]:
     options = {
         "pretrained_model_name_or_path": base,
         "theory_adapter": theory,
@@ -64,7 +67,11 @@ def distil(base: Path, data: Path, theory: Path, out: Path, *overrides: str) -> 
         "report_to": "null",
         "validation_steps": 3,
     }
-    return recipe.train(recipe.load_config([*(f"{k}={v}" for k, v in options.items()), *overrides]))
+    return [f"{k}={v}" for k, v in options.items()]
+
+
+def distil(base: Path, data: Path, theory: Path, out: Path, *overrides: str) -> Path:
+    return recipe.train(recipe.load_config([*options_of(base, data, theory, out), *overrides]))
 
 
 def log_of(out: Path) -> list[dict[str, float]]:
@@ -85,6 +92,18 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)
     assert log_of(tmp_path / "straight") == log_of(tmp_path / "resumed")
+
+
+@pytest.mark.slow
+def test_two_processes_distil_together(base: Path, data: Path, theory: Path, tmp_path: Path) -> None:
+    """What `accelerate launch` does for several processes; each has teacher's ways of its own."""
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", recipe.__file__]
+    options = [*options_of(base, data, theory, tmp_path), "max_train_steps=2", "train_batch_size=2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    run = subprocess.run([*start, *options], env=environment, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr
+    assert [line["step"] for line in log_of(tmp_path)] == [1, 2]
+    assert any(bool(part.up.any()) for part in read_lora(tmp_path / "adapter").parts.values())
 
 
 @pytest.mark.slow
