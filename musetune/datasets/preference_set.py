@@ -72,8 +72,10 @@ class PreferenceSet:
         """What a method of `musetune.training.preference_loss` learns from, as places in `data`.
 
         Pairs, the better take first; for `nft` single takes that have an optimality, for `supervised` the better take
-        of each pair.
+        of each pair, for `refl` all takes with players' notes.
         """
+        if method == "refl":
+            return [(place,) for place, clip in enumerate(self.data.clips) if clip.arrangement is not None]
         if method == "nft":
             return [(place,) for place in self.optimality]
         return [(better,) for better, _ in self.pairs] if method == "supervised" else list(self.pairs)

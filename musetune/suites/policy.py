@@ -23,7 +23,9 @@ from musetune.suites.candidates import (
     plan_candidate_requests,
 )
 from musetune.suites.choosing import prefer
+from musetune.suites.stroke_listening import learn_to_hear_strokes
 
+STROKES = 800_000  # seeds from here on plan what a network learns to hear strokes from
 DEVELOPMENT = 900_000  # seeds from here on plan the development sheets; rounds draw from below
 ROUND = 10_000  # requests of a round have seeds of their own
 
@@ -147,6 +149,12 @@ class PolicyPlayer:
             encoder, data, settings.rewards, margin, seed, settings.soundfont, pairs_a_request, about={"choice": choice}
         )
 
+    def hear_strokes(self, path: Path, renderings: int) -> None:
+        """Train the network that hears strokes on so many renderings, into a file."""
+        settings, first = self.settings, self.settings.seed + STROKES
+        asked = plan_candidate_requests(renderings, settings.seconds, first, prompts=settings.prompts, notes_share=1.0)
+        learn_to_hear_strokes(self._use(None), list(asked), path, settings.seed, settings.soundfont)
+
     def hear(self, policy: Path | None, folder: Path) -> None:
         """Play the development sheets into a folder, and write what A hears there; nothing where that is done."""
         if (folder / FIGURES).exists():
@@ -162,6 +170,16 @@ class PolicyPlayer:
             steps=settings.steps,
             soundfont=settings.soundfont,
         )
+
+
+def hear_strokes(accelerator: Accelerator, player: PolicyPlayer, path: Path, renderings: int) -> None:
+    """Train the network that hears strokes, from renderings of requests that nothing else is drawn for.
+
+    The main process does, the others wait; nothing where the file is there.
+    """
+    if accelerator.is_main_process and not path.exists():
+        player.hear_strokes(path, renderings)
+    accelerator.wait_for_everyone()
 
 
 def draw_round(

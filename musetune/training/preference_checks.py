@@ -11,6 +11,8 @@ from musetune.evaluation.rewards.choice import REALNESS
 from musetune.hub.locate import find_adapter, is_lora
 from musetune.training.preference_loss import METHODS
 
+LEARNED = ("all", "players")
+
 
 def check_choice(
     rewards: Mapping[str, float], *, requests: int, candidates: int, margin: float, pairs_a_request: int
@@ -38,11 +40,11 @@ def check_choice(
         raise ValueError(f"margin={margin} must be at least 0, and pairs_a_request={pairs_a_request} at least 1")
 
 
-def check_method(method: str, *, beta: float, winner_weight: float, nft_beta: float) -> None:
+def check_method(method: str, *, beta: float, winner_weight: float, nft_beta: float, refl_anchor: float) -> None:
     """Raise ValueError for a method that there is not, and for a strength that its formula does not take.
 
     Example:
-        >>> check_method("nft", beta=2000.0, winner_weight=1.0, nft_beta=1.0)
+        >>> check_method("nft", beta=2000.0, winner_weight=1.0, nft_beta=1.0, refl_anchor=6.0)
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is none of {', '.join(METHODS)}")
@@ -50,6 +52,25 @@ def check_method(method: str, *, beta: float, winner_weight: float, nft_beta: fl
         raise ValueError(f"beta={beta} and nft_beta={nft_beta} must be over 0; 2000 and 1 are usual")
     if winner_weight < 0:
         raise ValueError(f"winner_weight={winner_weight} must be at least 0; 1 is usual")
+    if refl_anchor < 0:
+        raise ValueError(f"refl_anchor={refl_anchor} must be at least 0; 6 is usual")
+
+
+def check_learned(learned: str, *, method: str, rank: int, notes_share: float, renderings: int) -> None:
+    """Raise ValueError for a part of the adapter that there is not, and for notes that are missing where they count.
+
+    Example:
+        >>> check_learned("players", method="refl", rank=0, notes_share=1.0, renderings=400)
+    """
+    if learned not in LEARNED:
+        raise ValueError(f"learned={learned!r} is none of {', '.join(LEARNED)}")
+    if learned == "players" and rank:
+        raise ValueError(f"learned=players tunes a branch of the adapter, and rank={rank} a LoRA: give rank=0")
+    if method == "refl" and (notes_share <= 0 or renderings < 20):
+        raise ValueError(
+            f"refl asks for players' strokes, so that notes_share={notes_share} must be over 0 and renderings="
+            f"{renderings} at least 20"
+        )
 
 
 def check_rounds(*, rounds: int, max_train_steps: int, people_share: float) -> None:

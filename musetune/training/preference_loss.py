@@ -9,8 +9,12 @@ timestep and noise.
     crpo        dpo + λ · e_w                                              TangoFlux's CRPO, arXiv 2412.21037, eq. 6
     nft         r · |v⁺ − target|² + (1 − r) · |v⁻ − target|²,             DiffusionNFT, arXiv 2509.16117, eq. 5
                 v⁺ = (1 − β) v_ref + β v,  v⁻ = (1 + β) v_ref − β v
+    refl        R(x̂_0) + α · |v − v_ref|²,                                 ReFL, arXiv 2304.05977, algorithm 1
+                x̂_0 from v_∅ + g (v − v_∅), the guided guess
 
-Without λ · e_w a DPO may widen the gap by making both takes less likely, the worse one faster.
+R is a reward that gradients go through, the lower the better: here how ill strokes are heard where they were asked for
+(`musetune.training.stroke_network`). Without λ · e_w a DPO may widen the gap by making both takes less likely, the
+worse one faster.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-METHODS = ("supervised", "dpo", "crpo", "nft")
+METHODS = ("supervised", "dpo", "crpo", "nft", "refl")
 
 
 def sample_errors(prediction: Tensor, target: Tensor) -> Tensor:
@@ -118,3 +122,27 @@ def nft_loss(prediction: Tensor, reference: Tensor, target: Tensor, optimality: 
     step = beta * (prediction.float() - reference.float())
     towards, away = (sample_errors(reference.float() + sign * step, target) for sign in (1, -1))
     return optimality * towards + (1 - optimality) * away
+
+
+def refl_loss(reward_loss: Tensor, prediction: Tensor, reference: Tensor, anchor: float) -> Tensor:
+    """Reward feedback on the guess of a clean take, near to the reference (Xu et al., arXiv 2304.05977, algorithm 1).
+
+    There the model's own loss on data keeps it where it was; here its distance to the reference does, which needs no
+    data beside the takes.
+
+    Args:
+        reward_loss: What the reward says of each guess, (B,), the lower the better.
+        prediction: The policy's, (B, …).
+        reference: Of the adapter as it was, alike.
+        anchor: α, at least 0: how close to the reference.
+
+    Returns:
+        (B,).
+
+    Example:
+        >>> refl_loss(torch.tensor([0.5]), torch.ones(1, 2), torch.zeros(1, 2), 2.0).item()
+        2.5
+    """
+    if anchor < 0:
+        raise ValueError(f"refl_anchor={anchor} must be at least 0; 6 is usual")
+    return reward_loss + anchor * sample_errors(prediction, reference)

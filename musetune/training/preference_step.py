@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from accelerate.utils import set_seed
 from safetensors.torch import load_file
 from torch import Tensor
 
+from musetune.adapter import MusicAdapter
 from musetune.datasets.fingerprint import check_base
 from musetune.datasets.preference_set import PreferenceSet
 from musetune.datasets.tokens import TokenTable, load_tokens
@@ -27,6 +28,7 @@ from musetune.training.memory import enable_gradient_checkpointing
 from musetune.training.preference_loss import crpo_loss, dpo_loss, nft_loss, preference_margin, sample_errors
 from musetune.training.setup import attach_present_adapter, choose_trained_parts, load_noise_schedule, load_unet
 from musetune.training.state import TrainingState, learning_rate_factor, make_state
+from musetune.training.stroke_feedback import StrokeFeedback
 
 
 class PreferenceRun(NamedTuple):
@@ -61,6 +63,7 @@ class PreferenceLoss:
         dropout: How often conditions are hidden.
         crop_rows: Latent rows of a random crop; None takes whole takes.
         seed: Of the run.
+        feedback: Of refl.
     """
 
     method: str
@@ -70,6 +73,7 @@ class PreferenceLoss:
     dropout: Dropout
     crop_rows: int | None
     seed: int
+    feedback: StrokeFeedback | None = None
 
     def __call__(
         self, run: PreferenceRun, chosen: int, items: Sequence[tuple[int, ...]], keys: Sequence[str], step: int
@@ -79,10 +83,25 @@ class PreferenceLoss:
         Args:
             run: The round.
             chosen: Which of its sets the batch is from.
-            items: Places of the better and of the worse take; of nft of one take, of supervised of the better one.
+            items: Places of the better and of the worse take; of nft and refl of one take, of supervised of the better
+                one.
             keys: What each item's random numbers depend on, beside seed and step.
             step: Of the optimiser.
         """
+        if self.method == "refl":
+            assert self.feedback is not None
+            places, hidden = [place for (place,) in items], replace(self.dropout, condition=0.0)  # notes are asked for
+            return self.feedback(
+                run,
+                run.sets[chosen],
+                run.tokens[chosen],
+                places,
+                keys,
+                step,
+                seed=self.seed,
+                dropout=hidden,
+                crop_rows=self.crop_rows,
+            )
         data, device, kind = run.sets[chosen].data, run.alphas.device, run.prediction_type
         columns = list(zip(*items, strict=True))  # all better takes, then all worse ones
         first, *twins = ([seeding.generator(self.seed, step, key) for key in keys] for _ in columns)
@@ -135,6 +154,7 @@ def set_up_round(
     epsilon: float,
     weight_decay: float,
     ema_decay: float | None,
+    players_only: bool = False,
 ) -> PreferenceRun:
     """Everything before a round's first step: model, what learns of it, its frozen copy, and what is preferred.
 
@@ -157,20 +177,23 @@ def set_up_round(
         epsilon: Of AdamW.
         weight_decay: Of AdamW.
         ema_decay: Of the moving averages; None keeps none.
+        players_only: Of the adapter only the branch for players' notes learns.
 
     Raises:
-        ValueError: A set is another base's, or holds nothing to learn from.
+        ValueError: A set is another base's, or holds nothing to learn from, or the adapter has no such branch.
     """
     base = find_base(base)
     for one in sets:
         check_base(base, one.data.info.base_fingerprint, one.data.info.base, one.folder)
         if not one.items(method):
-            raise ValueError(f"{one.folder} holds no pairs: draw more requests or candidates, or give a smaller margin")
+            raise ValueError(nothing_to_learn(one.folder, method))
     info, noise_schedule = sets[0].data.info, load_noise_schedule(base)
     set_seed(seed)
     unet = load_unet(base, info.channels, cpu=cpu)
     attached = attach_present_adapter(unet, adapter, frozen=rank > 0)
     choose_trained_parts(attached, base, frozen=rank > 0, rank=rank, stem_hidden=0, stem_channels=0, new_stems=False)
+    if players_only:
+        let_players_learn(attached)
     if gradient_checkpointing:
         enable_gradient_checkpointing(unet)
     model = accelerator.prepare(Denoiser(unet, attached, info.row_s).train())
@@ -196,6 +219,22 @@ def set_up_round(
     reference = FrozenCopy(denoiser, state.named)
     facts = facts_of(sets) | {"processes": accelerator.num_processes}
     return PreferenceRun(model, denoiser, reference, state, factor, alphas, kind, sets, tokens, facts)
+
+
+def nothing_to_learn(folder: Path, method: str) -> str:
+    """What a set lacks, and what to do."""
+    if method == "refl":
+        return f"{folder} holds no takes with players' notes, which refl learns from: give notes_share=1"
+    return f"{folder} holds no pairs: draw more requests or candidates, or give a smaller margin"
+
+
+def let_players_learn(adapter: MusicAdapter) -> None:
+    """Freeze everything but the branch for players' notes, so that calls without notes stay as they were."""
+    if adapter.stems is None:
+        raise ValueError("the adapter has no branch for players' notes: tune all of it, learned=all")
+    adapter.unet.requires_grad_(False)  # the adapter's LoRA too
+    adapter.requires_grad_(False)
+    adapter.stems.requires_grad_(True)
 
 
 def facts_of(sets: Sequence[PreferenceSet]) -> dict[str, str | int]:

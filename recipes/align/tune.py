@@ -40,8 +40,9 @@ from musetune.evaluation.yamnet import YamNet
 from musetune.hub.locate import find_adapter
 from musetune.pipeline.loading import quiet
 from musetune.suites.alignment import read_figures
-from musetune.suites.policy import PolicyPlayer, PolicySettings, draw_round, hear_policy
+from musetune.suites.policy import PolicyPlayer, PolicySettings, draw_round, hear_policy, hear_strokes
 from musetune.suites.rounds import RoundsOutcome, run_rounds
+from musetune.suites.stroke_listening import load_stroke_network
 from musetune.suites.verdict import Hearing, keep_better_adapter
 from musetune.training import Dropout, seeding
 from musetune.training.checkpoint import find_checkpoint
@@ -51,6 +52,7 @@ from musetune.training.preference_checks import (
     adapter_digest,
     check_choice,
     check_development,
+    check_learned,
     check_method,
     check_rounds,
 )
@@ -64,7 +66,9 @@ from musetune.training.state import (
     save_state,
     stop_where_nothing_is_finite,
 )
+from musetune.training.stroke_feedback import StrokeFeedback
 
+STROKES = "strokes.safetensors"  # of refl: the network that hears them
 # What a resumed run may have otherwise and still repeat the uninterrupted one exactly.
 RECORDS = (
     "output_dir",
@@ -120,10 +124,14 @@ class Config:
     pairs_a_request: int = 1  # 1: best and worst; 2: the second best and the second worst too; …
     soundfont: str | None = None  # of renderings; null: what is found
     # how it is learned
-    method: str = "crpo"  # supervised, dpo, crpo or nft: formulas in musetune.training.preference_loss
+    method: str = "crpo"  # supervised, dpo, crpo, nft or refl: formulas in musetune.training.preference_loss
     beta: float = 2000.0  # of dpo: how close to the reference
     winner_weight: float = 1.0  # of crpo
     nft_beta: float = 1.0  # of nft
+    refl_anchor: float = 6.0  # of refl: how close to the reference
+    refl_guidance: float = 2.5  # of refl: the scale at which calls with notes are guided
+    renderings: int = 400  # of refl: from which a network learns to hear strokes
+    learned: str = "all"  # of the adapter; players: the branch for notes alone, calls without them stay as they were
     text_dropout: float = 0.1
     stream_dropout: float = 0.1  # each stream of the sheet by itself
     condition_dropout: float = 0.1  # all streams together: guidance needs what the adapter does without music
@@ -201,6 +209,8 @@ def tune(config: Config) -> Path:
             choice = {n: getattr(config, n) for n in ("requests", "candidates", "margin", "pairs_a_request")}
             candidates = out / f"round-{number}" / "candidates"
             sets[:] = [*people, draw_round(accelerator, player, folder_of(start), candidates, number, **choice)]
+        if config.method == "refl":
+            hear_strokes(accelerator, player, out / STROKES, config.renderings)
         return all(one.items(config.method) for one in sets)
 
     def train_and_hear(number: int, start: int | None) -> PolicyFigures | None:
@@ -243,15 +253,7 @@ def train(
     if (out / WEIGHTS).exists() and checkpoint:
         return  # done before the kill
     run = set_up(config, accelerator, start, sets)
-    loss_of = PreferenceLoss(
-        config.method,
-        config.beta,
-        config.winner_weight,
-        config.nft_beta,
-        Dropout(config.text_dropout, config.stream_dropout, config.condition_dropout, span=0.0),
-        config.crop_rows,
-        config.seed,
-    )
+    loss_of = loss_for(config, run)
     state, rank = run.state, accelerator.process_index
     changed = []
     if checkpoint:
@@ -312,6 +314,25 @@ def train(
     accelerator.free_memory()
 
 
+def loss_for(config: Config, run: PreferenceRun) -> PreferenceLoss:
+    """Which loss a round takes of a batch."""
+    feedback = None
+    if config.method == "refl":
+        info = run.sets[0].data.info
+        network = load_stroke_network(Path(config.output_dir) / STROKES, info.channels, info.cols)
+        feedback = StrokeFeedback(network.to(run.alphas.device), config.refl_guidance, config.refl_anchor)
+    return PreferenceLoss(
+        config.method,
+        config.beta,
+        config.winner_weight,
+        config.nft_beta,
+        Dropout(config.text_dropout, config.stream_dropout, config.condition_dropout, span=0.0),
+        config.crop_rows,
+        config.seed,
+        feedback,
+    )
+
+
 def set_up(config: Config, accelerator: Accelerator, start: Path | None, sets: list[PreferenceSet]) -> PreferenceRun:
     """Everything before a round's first step, as `config` says."""
     return set_up_round(
@@ -333,6 +354,7 @@ def set_up(config: Config, accelerator: Accelerator, start: Path | None, sets: l
         epsilon=config.adam_epsilon,
         weight_decay=config.adam_weight_decay,
         ema_decay=config.ema_decay if config.use_ema else None,
+        players_only=config.learned == "players",
     )
 
 
@@ -387,8 +409,10 @@ def warn_of_missing_judges(config: Config) -> None:
 
 def check(config: Config, draws: bool) -> None:
     """Raise ValueError, in one line, for what would fail after minutes of work."""
-    strengths = {"beta": config.beta, "winner_weight": config.winner_weight, "nft_beta": config.nft_beta}
-    check_method(config.method, **strengths)
+    strengths = ("beta", "winner_weight", "nft_beta", "refl_anchor")
+    check_method(config.method, **{name: getattr(config, name) for name in strengths})
+    parts = ("method", "rank", "notes_share", "renderings")
+    check_learned(config.learned, **{name: getattr(config, name) for name in parts})
     check_rounds(rounds=config.rounds, max_train_steps=config.max_train_steps, people_share=config.people_share)
     adapter_digest(config.adapter)
     if draws:

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from small import make_base, make_dataset
@@ -24,7 +25,7 @@ from musetune.evaluation.diversity import DIVERSITIES
 from musetune.evaluation.guards import PolicyFigures
 from musetune.evaluation.whole_files import write_json
 from musetune.models.nano import build_nano
-from musetune.suites import policy
+from musetune.suites import policy, stroke_listening
 from musetune.suites.alignment import write_figures
 from musetune.suites.candidates import CandidateRequest
 from musetune.suites.policy import PolicyPlayer, PolicySettings, draw_round, hear_policy
@@ -169,6 +170,9 @@ def test_wrong_options_end_before_any_work(base: Path, adapter: Path, preferred:
         ("nft_beta=-1", "must be over 0"),
         ("winner_weight=-1", "winner_weight=-1"),
         ("rewards={chord: 1.0}", "did you mean chords"),
+        ("refl_anchor=-1", "refl_anchor=-1"),
+        ("learned=drums", "learned='drums' is none of all, players"),
+        ("method=refl", "notes_share=0.0 must be over 0"),
     ):
         with pytest.raises(ValueError, match=message):
             tune_here(base, adapter, tmp_path, f"preferences=[{preferred}]", option)
@@ -450,3 +454,36 @@ def test_recognisers_choose_and_a_killed_run_goes_on(playing: Path, tmp_path: Pa
     assert [set(clip.provenance["rewards"]) for clip in again.data.clips] == [{"clipping"}] * 4
     with pytest.raises(ValueError, match="made with another candidates"):
         prefer.make_preferences(prefer.load_config([*words, "candidates=3"]))
+
+
+def test_feedback_on_strokes_tunes_the_players_alone(
+    playing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A round of refl on an untrained base: a network learns to hear strokes, and only the branch for notes moves."""
+    find_soundfont()
+    monkeypatch.setattr(stroke_listening, "STEPS", 4)
+    small = ("requests=2", "candidates=2", "seconds=2.048", "num_inference_steps=1", "notes_share=1", "renderings=20")
+    refl = ("method=refl", "learned=players", "max_train_steps=3", "crop_rows=8", "rewards={drums: 1.0}")
+    run = (playing / "base", playing / "adapter", tmp_path / "run", *small, *refl)
+    out = tune_here(*run, "development_sheets=0", "learning_rate=1e-2", "lr_warmup_steps=0")
+    assert "strokes heard in 2 renderings" in capsys.readouterr().out
+    log = log_of(tmp_path / "run")
+    assert log[0]["margin"] == 0  # the reference is where it began
+    assert log[-1]["margin"] != 0
+    before, after = (load_file(f / "diffusion_pytorch_model.safetensors") for f in (playing / "adapter", out))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(name.startswith("stems.") for name in moved)
+
+
+def test_feedback_on_strokes_wants_notes(base: Path, adapter: Path, preferred: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no takes with players' notes, which refl learns from: give notes_share=1"):
+        set_up(base, adapter, preferred, tmp_path, "method=refl")
+    with pytest.raises(ValueError, match="no branch for players' notes: tune all of it, learned=all"):
+        set_up(base, adapter, preferred, tmp_path, "learned=players")
+
+
+def set_up(base: Path, adapter: Path, preferred: Path, out: Path, *options: str) -> None:
+    named = {"pretrained_model_name_or_path": base, "adapter": adapter, "output_dir": out, "report_to": "null"}
+    config = tune.load_config([*(f"{k}={v}" for k, v in named.items()), *options])
+    tune.set_up(config, Accelerator(cpu=True), None, [PreferenceSet(preferred)])

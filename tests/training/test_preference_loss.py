@@ -9,7 +9,14 @@ import torch
 from torch import nn
 
 from musetune.training.frozen_copy import FrozenCopy
-from musetune.training.preference_loss import crpo_loss, dpo_loss, nft_loss, preference_margin, sample_errors
+from musetune.training.preference_loss import (
+    crpo_loss,
+    dpo_loss,
+    nft_loss,
+    preference_margin,
+    refl_loss,
+    sample_errors,
+)
 
 
 def test_the_reference_itself_is_indifferent() -> None:
@@ -47,6 +54,13 @@ def test_nft_moves_towards_good_takes_and_away_from_bad_ones() -> None:
     assert not indifferent.grad.any()
 
 
+def test_refl_holds_the_policy_at_its_reference() -> None:
+    ill, reference = torch.tensor([0.3, 0.3]), torch.zeros(2, 4)
+    prediction = torch.stack([torch.zeros(4), torch.ones(4)])
+    assert refl_loss(ill, prediction, reference, 6.0).tolist() == pytest.approx([0.3, 6.3])
+    assert refl_loss(ill, prediction, reference, 0.0).tolist() == pytest.approx([0.3, 0.3])
+
+
 def test_wrong_values_are_named() -> None:
     one, three = torch.ones(1), torch.ones(3)
     with pytest.raises(ValueError, match="3 errors are no pairs"):
@@ -57,6 +71,8 @@ def test_wrong_values_are_named() -> None:
         crpo_loss(torch.ones(2), torch.ones(2), 1.0, -1.0)
     with pytest.raises(ValueError, match="nft_beta=0"):
         nft_loss(one[None], one[None], one[None], one, 0.0)
+    with pytest.raises(ValueError, match="refl_anchor=-1"):
+        refl_loss(one, one[None], one[None], -1.0)
 
 
 def test_a_frozen_copy_shares_what_does_not_learn() -> None:

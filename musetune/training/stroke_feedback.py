@@ -1,0 +1,134 @@
+"""Reward feedback on strokes: a batch's loss through the network that hears them, at the guided guess of the take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from musetune.datasets.preference_set import PreferenceSet
+from musetune.datasets.tokens import TokenTable
+from musetune.evaluation.notes import strokes_of
+from musetune.symbols import LeadSheet
+from musetune.symbols.arrangement import Arrangement
+from musetune.training import seeding
+from musetune.training.batch import Dropout, draw_batch
+from musetune.training.distillation import split_prediction
+from musetune.training.loss import add_noise
+from musetune.training.preference_loss import refl_loss
+from musetune.training.stroke_network import PLACES, StrokeNetwork, stroke_labels, stroke_loss
+from musetune.training.tokens import draw_crops
+
+if TYPE_CHECKING:
+    from musetune.training.preference_step import PreferenceRun
+
+NOTHING = Dropout(text=1.0, stream=0.0, condition=1.0, span=0.0, arrangement=1.0, expression=1.0)
+EARLIEST, LATEST = 0.15, 0.9  # of the noise schedule: where the take is there already, and where nothing is
+LEAST = 0.06
+OWN_SHARE = 0.5  # of the samples that go on from the reference's own guess, noised again
+
+
+@dataclass(frozen=True)
+class StrokeFeedback:
+    """What asks the policy for strokes.
+
+    Attributes:
+        network: Hears them in latents; frozen.
+        guidance: g of the guided guess, as calls with players' notes have it.
+        anchor: α: how close to the reference.
+    """
+
+    network: StrokeNetwork
+    guidance: float
+    anchor: float
+
+    def __call__(
+        self,
+        run: PreferenceRun,
+        chosen: PreferenceSet,
+        tokens: TokenTable,
+        places: Sequence[int],
+        keys: Sequence[str],
+        step: int,
+        *,
+        seed: int,
+        dropout: Dropout,
+        crop_rows: int | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Loss (B,), and by how much better the strokes are heard in the policy's guess than in the reference's, (B,).
+
+        Args:
+            run: The round.
+            chosen: One of its sets.
+            tokens: Of its takes.
+            places: Of the takes in it; all with players' notes.
+            keys: What each sample's random numbers depend on, beside seed and step.
+            step: Of the optimiser.
+            seed: Of the run.
+            dropout: How often conditions are hidden.
+            crop_rows: Latent rows of a random crop; None takes whole takes.
+        """
+        device, count = run.alphas.device, len(run.alphas)
+        frames = run.denoiser.adapter.config.frames_per_row
+
+        def generators() -> list[torch.Generator]:
+            return [seeding.generator(seed, step, key) for key in keys]
+
+        asked, nothing = (
+            draw_batch(
+                chosen.data,
+                tokens,
+                list(places),
+                generators(),  # the same crop
+                frames_per_row=frames,
+                crop_rows=crop_rows,
+                dropout=hidden,
+            ).to(device)
+            for hidden in (dropout, NOTHING)
+        )
+        labels = _labels(chosen, places, generators(), crop_rows).to(device)
+        draws = [seeding.generator(seed, step, f"{key} feedback") for key in keys]
+        first, second, own = (torch.stack([torch.rand((), generator=g) for g in draws]).to(device) for _ in range(3))
+        t = ((EARLIEST + (LATEST - EARLIEST) * first) * count).long()
+        shape = asked.latents.shape[1:]
+        noisy = add_noise(asked.latents, seeding.noise(draws, shape).to(device), run.alphas, t)
+        with torch.no_grad():
+            without = run.reference(noisy, t, nothing.tokens, nothing.text)
+            guess = self._guess(run, noisy, t, without, run.reference(noisy, t, asked.tokens, asked.text))
+            later = (t * second).long().clamp_min(int(LEAST * count))
+            goes_on = own < OWN_SHARE
+            further = add_noise(guess, seeding.noise(draws, shape).to(device), run.alphas, later)
+            noisy = torch.where(goes_on.view(-1, 1, 1, 1), further, noisy)
+            t = torch.where(goes_on, later, t)
+            without = run.reference(noisy, t, nothing.tokens, nothing.text)
+            reference = run.reference(noisy, t, asked.tokens, asked.text)
+        predicted = run.model(noisy, t, asked.tokens, asked.text)
+        ill, ill_before = (
+            stroke_loss(self.network(self._guess(run, noisy, t, without, one)), labels)
+            for one in (predicted, reference)
+        )
+        return refl_loss(ill, predicted, reference, self.anchor), (ill_before - ill).detach()
+
+    def _guess(self, run: PreferenceRun, noisy: Tensor, t: Tensor, without: Tensor, prediction: Tensor) -> Tensor:
+        """The clean take that a guided prediction amounts to."""
+        guided = without + self.guidance * (prediction.float() - without)
+        return split_prediction(noisy, guided, run.alphas[t], run.prediction_type)[0]
+
+
+def _labels(
+    chosen: PreferenceSet, places: Sequence[int], generators: list[torch.Generator], crop_rows: int | None
+) -> Tensor:
+    """Labels (B, drums, places) of the strokes that the takes were to play, cropped as `draw_batch` crops."""
+    info = chosen.data.info
+    whole = []
+    for clip in (chosen.data.clips[place] for place in places):
+        assert clip.arrangement is not None
+        notes = Arrangement.from_json(clip.arrangement, LeadSheet.from_json(clip.lead_sheet).grid)
+        whole.append(stroke_labels(strokes_of(notes, info.rows * info.row_s), info.rows, info.row_s))
+    if crop_rows is None:
+        return torch.stack(whole)
+    starts = draw_crops(generators, info.rows, crop_rows).tolist()
+    return torch.stack([one[:, s * PLACES : (s + crop_rows) * PLACES] for one, s in zip(whole, starts, strict=True)])
