@@ -16,9 +16,10 @@ from musetune.datasets.latent_encoder import LatentEncoder
 from musetune.datasets.slicing import SAMPLE_RATE
 from musetune.evaluation.notes import onset_f, strokes_of
 from musetune.suites.candidates import CandidateRequest
-from musetune.training.stroke_network import DRUMS, PLACES, StrokeNetwork, stroke_labels, train_stroke_network
+from musetune.training.stroke_network import DRUMS, StrokeNetwork, stroke_labels, train_stroke_network
 
-STEPS = 900
+STEPS = 700
+MOST_NOISE = 0.4  # of renderings' latents, in their own units: a denoiser's guesses are not clean either
 HELD_OUT = 10  # every tenth rendering says how well the network hears
 
 
@@ -28,7 +29,7 @@ def learn_to_hear_strokes(
     """Train the network on renderings and write it to a file; nothing where it is there.
 
     Args:
-        encoder: Makes latents of the renderings.
+        encoder: Makes latents of the renderings, and spectrograms of these.
         requests: With players' notes, at least `HELD_OUT`; of another seed than what the policy is tuned on.
         path: Of the weights, as safetensors.
         seed: Of weights and batches.
@@ -36,10 +37,10 @@ def learn_to_hear_strokes(
     """
     if path.exists():
         return
-    latents, labels = render_strokes(encoder, requests, soundfont)
-    known = torch.arange(len(latents)) % HELD_OUT > 0
-    network = train_stroke_network(latents[known], labels[known], steps=STEPS, seed=seed)
-    heard = hearing(network, latents[~known], labels[~known], encoder.info.row_s)
+    mel, labels, frame_s = render_strokes(encoder, requests, seed, soundfont)
+    known = torch.arange(len(mel)) % HELD_OUT > 0
+    network = train_stroke_network(mel[known], labels[known], steps=STEPS, seed=seed)
+    heard = hearing(network, mel[~known], labels[~known], frame_s)
     told = ", ".join(f"{name} {value:.2f}" for name, value in heard.items())
     print(f"strokes heard in {int((~known).sum())} renderings that it did not learn from, F: {told}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,45 +49,54 @@ def learn_to_hear_strokes(
     scratch.replace(path)
 
 
-def load_stroke_network(path: Path, channels: int, cols: int) -> StrokeNetwork:
+def load_stroke_network(path: Path) -> StrokeNetwork:
     """What `learn_to_hear_strokes` wrote, frozen."""
-    network = StrokeNetwork(channels, cols)
-    network.load_state_dict(load_file(path))
+    weights = load_file(path)
+    network = StrokeNetwork(weights["times.0.weight"].shape[1] // 2)
+    network.load_state_dict(weights)
     return network.eval().requires_grad_(False)
 
 
+@torch.no_grad()
 def render_strokes(
-    encoder: LatentEncoder, requests: Sequence[CandidateRequest], soundfont: str | None = None
-) -> tuple[Tensor, Tensor]:
-    """Latents (n, channels, rows, cols) of the requests' notes as a synthesiser plays them, and their strokes' labels.
+    encoder: LatentEncoder, requests: Sequence[CandidateRequest], seed: int, soundfont: str | None = None
+) -> tuple[Tensor, Tensor, float]:
+    """What the autoencoder makes of the requests' notes as a synthesiser plays them, and where the strokes are.
+
+    Returns:
+        Mel spectrograms (n, 1, frames, bins) of latents with up to `MOST_NOISE`, in half precision; labels (n, drums,
+        frames); seconds of a frame.
 
     Raises:
         ValueError: A request has no notes.
     """
-    latents, labels = [], []
-    seconds = encoder.rows * encoder.info.row_s
-    samples = round(seconds * SAMPLE_RATE)
+    generator = torch.Generator().manual_seed(seed)
+    info, vae = encoder.info, encoder.pipe.vae
+    seconds = encoder.rows * info.row_s
+    spectrograms, labels = [], []
     for request in tqdm(requests, desc="renderings", unit="clip"):
         if request.arrangement is None:
             raise ValueError(f"{request.name} has no players' notes: plan it with notes_share=1")
         midi = request.arrangement.to_pretty_midi()
-        wave = synthesize(midi, SAMPLE_RATE, duration_s=seconds, soundfont=soundfont)[:samples]
-        wave = np.pad(wave, (0, samples - len(wave)))
-        latents.append(encoder.latents(wave[None].astype(np.float32))[0, :, : encoder.rows])
-        strokes = strokes_of(request.arrangement, seconds)
-        labels.append(stroke_labels(strokes, encoder.rows, encoder.info.row_s))
-    return torch.stack(latents), torch.stack(labels)
+        wave = synthesize(midi, SAMPLE_RATE, duration_s=seconds, soundfont=soundfont)
+        wave = np.resize(np.pad(wave, (0, SAMPLE_RATE)), round(seconds * SAMPLE_RATE))  # to the sample
+        latents = encoder.latents(wave[None].astype(np.float32))
+        amount = MOST_NOISE * torch.rand((), generator=generator)
+        latents = latents + amount * torch.randn(latents.shape, generator=generator)
+        mel = vae.decode(latents.to(vae.device, vae.dtype) / vae.config.scaling_factor).sample[0]
+        frames = mel.shape[1]
+        spectrograms.append(mel.half().cpu())
+        labels.append(stroke_labels(strokes_of(request.arrangement, seconds), frames, seconds / frames))
+    return torch.stack(spectrograms), torch.stack(labels), seconds / frames
 
 
 @torch.no_grad()
-def hearing(network: StrokeNetwork, latents: Tensor, labels: Tensor, row_s: float) -> dict[str, float]:
+def hearing(network: StrokeNetwork, mel: Tensor, labels: Tensor, frame_s: float) -> dict[str, float]:
     """F-measure of each drum's strokes within 50 ms, averaged over the clips that have some."""
     found: dict[str, list[float]] = {name: [] for name in DRUMS}
-    place_s = row_s / PLACES
-    for logits, asked in zip(network(latents.float()), labels):
+    for logits, asked in zip(network(mel.float()), labels):
         for name, heard, struck in zip(DRUMS, logits, asked):
-            before, after = heard.roll(1), heard.roll(-1)
-            peaks = (heard > 0) & (heard >= before) & (heard > after)
-            value = onset_f(*(one.nonzero().flatten().numpy() * place_s for one in (struck == 1, peaks)))
+            peaks = (heard > 0) & (heard >= heard.roll(1)) & (heard > heard.roll(-1))
+            value = onset_f(*(one.nonzero().flatten().numpy() * frame_s for one in (struck == 1, peaks)))
             found[name] += [] if value is None else [value]
     return {name: float(np.mean(values)) if values else 0.0 for name, values in found.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from importlib import import_module
@@ -15,14 +15,16 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
-from diffusers import AudioLDM2UNet2DConditionModel, DDPMScheduler, DiffusionPipeline
+from diffusers import AudioLDM2UNet2DConditionModel, AutoencoderKL, DDPMScheduler, DiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor
 
 from musetune.adapter import MusicAdapter, lora
 from musetune.audio import mel_frontend
-from musetune.hub.locate import find_adapter
+from musetune.hub.locate import find_adapter, find_base
 from musetune.hub.transfer import check_cache
 from musetune.models.config_limits import check_base_configs
+from musetune.models.nano.autoencoder import PatchAutoencoder
 from musetune.models.weight_checks import check_finite, check_weight_indices
 from musetune.pipeline.folders import check_index
 from musetune.pipeline.quantization import unet_config, without_advice
@@ -133,6 +135,28 @@ def load_unet(base: str, channels: int, *, cpu: bool, quantization: str | None =
     if unet.config.in_channels != channels:
         raise ValueError(f"the data set has {channels} latent channels, this base {unet.config.in_channels}")
     return unet
+
+
+def load_decoder(base: str, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """The base's autoencoder, frozen, as a function: latents (B, channels, rows, cols) → mel (B, 1, frames, bins).
+
+    Args:
+        base: Bundled name, folder or Hub id.
+        device: Where it computes.
+    """
+    folder = find_base(base)
+    kinds = {kind.__name__: kind for kind in (AutoencoderKL, PatchAutoencoder)}
+    named = AutoencoderKL.load_config(folder, subfolder="vae")["_class_name"]
+    if named not in kinds:
+        raise ValueError(f"the autoencoder of {base} is a {named}; known are {', '.join(kinds)}")
+    vae = kinds[named].from_pretrained(folder, subfolder="vae", use_safetensors=True, torch_dtype=torch.float32)
+    vae = vae.to(device).requires_grad_(False).eval()
+
+    def decode(latents: Tensor) -> Tensor:
+        mel: Tensor = vae.decode(latents.float() / vae.config.scaling_factor).sample
+        return mel
+
+    return decode
 
 
 def attach_adapter(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from musetune.training.batch import Dropout, draw_batch
 from musetune.training.distillation import split_prediction
 from musetune.training.loss import add_noise
 from musetune.training.preference_loss import refl_loss
-from musetune.training.stroke_network import PLACES, StrokeNetwork, stroke_labels, stroke_loss
+from musetune.training.stroke_network import StrokeNetwork, stroke_labels, stroke_loss
 from musetune.training.tokens import draw_crops
 
 if TYPE_CHECKING:
@@ -36,12 +36,14 @@ class StrokeFeedback:
     """What asks the policy for strokes.
 
     Attributes:
-        network: Hears them in latents; frozen.
+        network: Hears them in spectrograms; frozen.
+        decode: Makes spectrograms (B, 1, frames, bins) of latents: the base's autoencoder, frozen.
         guidance: g of the guided guess, as calls with players' notes have it.
         anchor: α: how close to the reference.
     """
 
     network: StrokeNetwork
+    decode: Callable[[Tensor], Tensor]
     guidance: float
     anchor: float
 
@@ -89,7 +91,6 @@ class StrokeFeedback:
             ).to(device)
             for hidden in (dropout, NOTHING)
         )
-        labels = _labels(chosen, places, generators(), crop_rows).to(device)
         draws = [seeding.generator(seed, step, f"{key} feedback") for key in keys]
         first, second, own = (torch.stack([torch.rand((), generator=g) for g in draws]).to(device) for _ in range(3))
         t = ((EARLIEST + (LATEST - EARLIEST) * first) * count).long()
@@ -106,10 +107,10 @@ class StrokeFeedback:
             without = run.reference(noisy, t, nothing.tokens, nothing.text)
             reference = run.reference(noisy, t, asked.tokens, asked.text)
         predicted = run.model(noisy, t, asked.tokens, asked.text)
-        ill, ill_before = (
-            stroke_loss(self.network(self._guess(run, noisy, t, without, one)), labels)
-            for one in (predicted, reference)
-        )
+        guesses = (self._guess(run, noisy, t, without, one) for one in (predicted, reference))
+        heard, heard_before = (self.network(self.decode(guess)) for guess in guesses)
+        labels = _labels(chosen, places, generators(), crop_rows, heard.shape[2]).to(device)
+        ill, ill_before = stroke_loss(heard, labels), stroke_loss(heard_before, labels)
         return refl_loss(ill, predicted, reference, self.anchor), (ill_before - ill).detach()
 
     def _guess(self, run: PreferenceRun, noisy: Tensor, t: Tensor, without: Tensor, prediction: Tensor) -> Tensor:
@@ -119,16 +120,23 @@ class StrokeFeedback:
 
 
 def _labels(
-    chosen: PreferenceSet, places: Sequence[int], generators: list[torch.Generator], crop_rows: int | None
+    chosen: PreferenceSet,
+    places: Sequence[int],
+    generators: list[torch.Generator],
+    crop_rows: int | None,
+    frames: int,
 ) -> Tensor:
-    """Labels (B, drums, places) of the strokes that the takes were to play, cropped as `draw_batch` crops."""
+    """Labels (B, drums, frames) of the strokes that the takes were to play, cropped as `draw_batch` crops."""
     info = chosen.data.info
-    whole = []
-    for clip in (chosen.data.clips[place] for place in places):
+    rows = crop_rows or info.rows
+    starts = [0] * len(places) if crop_rows is None else draw_crops(generators, info.rows, crop_rows).tolist()
+    frame_s = rows * info.row_s / frames
+    labels = []
+    for place, start in zip(places, starts, strict=True):
+        clip = chosen.data.clips[place]
         assert clip.arrangement is not None
         notes = Arrangement.from_json(clip.arrangement, LeadSheet.from_json(clip.lead_sheet).grid)
-        whole.append(stroke_labels(strokes_of(notes, info.rows * info.row_s), info.rows, info.row_s))
-    if crop_rows is None:
-        return torch.stack(whole)
-    starts = draw_crops(generators, info.rows, crop_rows).tolist()
-    return torch.stack([one[:, s * PLACES : (s + crop_rows) * PLACES] for one, s in zip(whole, starts, strict=True)])
+        strokes = strokes_of(notes, info.rows * info.row_s)
+        inside = {name: times[times >= start * info.row_s] - start * info.row_s for name, times in strokes.items()}
+        labels.append(stroke_labels(inside, frames, frame_s))
+    return torch.stack(labels)

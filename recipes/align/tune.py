@@ -58,7 +58,7 @@ from musetune.training.preference_checks import (
 )
 from musetune.training.preference_run import WEIGHTS, save_round
 from musetune.training.preference_step import PreferenceLoss, PreferenceRun, set_up_round
-from musetune.training.setup import resolve_mixed_precision, start_accelerator
+from musetune.training.setup import load_decoder, resolve_mixed_precision, start_accelerator
 from musetune.training.state import (
     begin,
     log_step,
@@ -318,9 +318,9 @@ def loss_for(config: Config, run: PreferenceRun) -> PreferenceLoss:
     """Which loss a round takes of a batch."""
     feedback = None
     if config.method == "refl":
-        info = run.sets[0].data.info
-        network = load_stroke_network(Path(config.output_dir) / STROKES, info.channels, info.cols)
-        feedback = StrokeFeedback(network.to(run.alphas.device), config.refl_guidance, config.refl_anchor)
+        network = load_stroke_network(Path(config.output_dir) / STROKES).to(run.alphas.device)
+        decode = load_decoder(config.pretrained_model_name_or_path, run.alphas.device)
+        feedback = StrokeFeedback(network, decode, config.refl_guidance, config.refl_anchor)
     return PreferenceLoss(
         config.method,
         config.beta,
