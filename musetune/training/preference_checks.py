@@ -44,7 +44,7 @@ def check_method(method: str, *, beta: float, winner_weight: float, nft_beta: fl
     """Raise ValueError for a method that there is not, and for a strength that its formula does not take.
 
     Example:
-        >>> check_method("nft", beta=2000.0, winner_weight=1.0, nft_beta=1.0, refl_anchor=6.0)
+        >>> check_method("nft", beta=2000.0, winner_weight=1.0, nft_beta=1.0, refl_anchor=3.0)
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is none of {', '.join(METHODS)}")
@@ -53,7 +53,7 @@ def check_method(method: str, *, beta: float, winner_weight: float, nft_beta: fl
     if winner_weight < 0:
         raise ValueError(f"winner_weight={winner_weight} must be at least 0; 1 is usual")
     if refl_anchor < 0:
-        raise ValueError(f"refl_anchor={refl_anchor} must be at least 0; 6 is usual")
+        raise ValueError(f"refl_anchor={refl_anchor} must be at least 0; 3 is usual")
 
 
 def check_learned(learned: str, *, method: str, rank: int, notes_share: float, renderings: int) -> None:

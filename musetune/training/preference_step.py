@@ -90,7 +90,10 @@ class PreferenceLoss:
         """
         if self.method == "refl":
             assert self.feedback is not None
-            places, hidden = [place for (place,) in items], replace(self.dropout, condition=0.0)  # notes are asked for
+            places, hidden = (
+                [place for (place,) in items],
+                replace(self.dropout, condition=0.0, stem=0.0),
+            )  # notes are heard
             return self.feedback(
                 run,
                 run.sets[chosen],
