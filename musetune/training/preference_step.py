@@ -90,10 +90,8 @@ class PreferenceLoss:
         """
         if self.method == "refl":
             assert self.feedback is not None
-            places, hidden = (
-                [place for (place,) in items],
-                replace(self.dropout, condition=0.0, stem=0.0),
-            )  # notes are heard
+            places = [place for (place,) in items]
+            hidden = replace(self.dropout, condition=0.0, stem=0.0)  # the notes that it asks for are told
             return self.feedback(
                 run,
                 run.sets[chosen],
