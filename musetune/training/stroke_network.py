@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import trange
 
 DRUMS = ("kick", "snare", "metal")
 WEIGHTS = (1.0, 2.0, 0.5)  # of each drum in the loss: snares are the fewest and the hardest, cymbals the most
@@ -115,7 +116,7 @@ def train_stroke_network(mel: Tensor, labels: Tensor, *, steps: int, seed: int) 
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     crop = min(CROP, mel.shape[2])
-    for _ in range(steps):
+    for _ in trange(steps, desc="hearing strokes", unit="step"):
         picks = torch.randint(len(mel), (BATCH,), generator=generator).tolist()
         starts = torch.randint(mel.shape[2] - crop + 1, (BATCH,), generator=generator).tolist()
         some, asked = (

@@ -13,7 +13,7 @@ from musetune.training.stroke_network import (
     train_stroke_network,
 )
 
-FRAMES, FRAME_S, BINS = 256, 0.016, 16
+FRAMES, FRAME_S, BINS = 96, 0.016, 16
 BANDS = {"kick": slice(0, 4), "snare": slice(5, 10), "metal": slice(11, 16)}
 
 
@@ -22,7 +22,7 @@ def clips(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     draw = np.random.default_rng(seed)
     mel, labels = 0.3 * torch.randn(count, 1, FRAMES, BINS, generator=torch.Generator().manual_seed(seed)), []
     for clip in mel:
-        struck = {name: np.sort(draw.choice(FRAMES // 8, 6, replace=False)) * 8 for name in DRUMS}
+        struck = {name: np.sort(draw.choice(FRAMES // 8, 3, replace=False)) * 8 for name in DRUMS}
         for name, frames in struck.items():
             clip[0, frames, BANDS[name]] += 2.0
         labels.append(stroke_labels({name: frames * FRAME_S for name, frames in struck.items()}, FRAMES, FRAME_S))
@@ -40,18 +40,18 @@ def test_labels_beyond_the_end_are_left_out() -> None:
 
 
 def test_it_learns_to_hear_and_says_which_way_to_go() -> None:
-    network = train_stroke_network(*clips(48, 0), steps=150, seed=0)
+    network = train_stroke_network(*clips(48, 0), steps=120, seed=0)
     mel, labels = clips(8, 1)
     fresh = StrokeNetwork(BINS)
     with torch.no_grad():
         assert stroke_loss(network(mel), labels).mean() < 0.5 * stroke_loss(fresh(mel), labels).mean()
     assert not any(p.requires_grad for p in network.parameters())
-    at = int((labels[0, 1] == 1).nonzero()[0])  # a snare that is taken away has to come again where it is asked for
-    without = mel[:1].clone()
-    without[0, 0, at, BANDS["snare"]] -= 2.0
+    snares = labels[:, 1] == 1  # (clips, frames): taken away, they have to come again where they are asked for
+    without = mel.clone()
+    without[:, 0, :, BANDS["snare"]] -= 2.0 * snares[:, :, None]
     without.requires_grad_(True)
-    stroke_loss(network(without), labels[:1]).sum().backward()
+    stroke_loss(network(without), labels).sum().backward()
     assert without.grad is not None
-    louder = -without.grad[0, 0, :, BANDS["snare"]].mean(1)  # (frames,)
-    assert louder[at] > 0
-    assert louder.argmax() == at
+    louder = -without.grad[:, 0, :, BANDS["snare"]].mean(2)  # (clips, frames)
+    beside = (labels[:, 1] > 0) & ~snares
+    assert louder[snares | beside].mean() > max(0.0, 5 * float(louder[labels[:, 1] == 0].mean()))
