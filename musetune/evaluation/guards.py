@@ -17,6 +17,7 @@ from musetune.evaluation.frechet import FrechetChange, frechet_change
 from musetune.symbols.json_values import JsonObject
 
 MFCC = "MFCC"
+FEWEST = 4  # requests in a bootstrap interval that can be believed: one request's has no width at all
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ class GuardReading:
 
     @property
     def sure(self) -> bool:
-        """Whether the interval says that it got worse."""
-        return self.loss.low > 0
+        """Whether the interval says that it got worse; that of fewer requests than `FEWEST` says nothing."""
+        return self.loss.low > 0 and self.loss.n >= FEWEST
 
     @property
     def objects(self) -> bool:

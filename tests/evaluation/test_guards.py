@@ -162,3 +162,12 @@ def test_takes_that_are_alike_have_no_diversity() -> None:
     assert onset_pattern(same)[::4].sum() > 12 > 2 * np.delete(onset_pattern(same), np.s_[::4]).sum()
     with pytest.raises(ValueError, match="two or more"):
         diversity([same])
+
+
+def test_one_request_bears_nothing_out() -> None:
+    """A measure that means something on one sheet alone has an interval without a width."""
+    before, after = ({"a": {"lead_chroma": value}} for value in (0.60, 0.55))
+    (reading,) = read_measures(before, after, LIMITS)
+    assert reading.loss.low == reading.loss.mean > LIMITS.measure
+    assert not reading.objects
+    assert reading.text.endswith("it cannot be told from noise")
