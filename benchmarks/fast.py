@@ -97,14 +97,15 @@ def main() -> None:
         np.concatenate([timbre(render_sheet(t.sheet, rate, seed=t.seed, soundfont=font), rate) for t in tests])
         for font in args.soundfont
     ]
-    rows = [row(setting, clips, len(tests) // args.seeds, played) for setting in settings]
-    text = f"{len(tests) // args.seeds} lead sheets, clips of each by each setting: {args.seeds}; % with 95 % bootstrap intervals.\n\n"
+    sheets = len(tests) // args.seeds
+    rows = [row(setting, clips, sheets, played) for setting in settings]
+    text = f"{sheets} lead sheets, {args.seeds} seeds of each by each setting; % with 95 % bootstrap intervals.\n\n"
     text += table(rows) + "\nAgainst the slow clips of most steps, sheet by sheet.\n\n" + difference_table(rows)
     times = times_of(pipe, tests[0], [s for s in settings if s.kind == "sheet"], args.repeats) if args.repeats else []
     if times:
         text += f"\nSeconds of a call, {torch.get_num_threads()} threads, {args.repeats} turns.\n\n" + time_table(times)
     (out / "fast.md").write_text(text)
-    figures = {"sheets": len(tests), "rows": rows, "times": times}
+    figures = {"sheets": sheets, "seeds": args.seeds, "rows": rows, "times": times}
     (out / "fast.json").write_text(json.dumps(figures, indent=1, allow_nan=False, default=vars))
     print(text)
 

@@ -183,8 +183,9 @@ def vetoes(before: PolicyFigures, after: PolicyFigures, limits: GuardLimits) -> 
     """What speaks against a policy, whatever its reward, each in a phrase; empty: nothing.
 
     Example:
-        >>> before = PolicyFigures({"1": 0.5}, {"onsets": {"1": 0.4}}, {"1": 0.6}, {}, {})
-        >>> after = PolicyFigures({"1": 0.9}, {"onsets": {"1": 0.2}}, {"1": 0.6}, {}, {})
+        >>> flat = {value: dict.fromkeys("abcd", value) for value in (0.2, 0.4, 0.6)}
+        >>> before = PolicyFigures(flat[0.4], {"onsets": flat[0.4]}, flat[0.6], {}, {})
+        >>> after = PolicyFigures(flat[0.6], {"onsets": flat[0.2]}, flat[0.6], {}, {})
         >>> vetoes(before, after, GuardLimits())
         ['diversity of onsets: 0.400 → 0.200, 50 % worse (50 to 50), at most 5 % is allowed']
     """

@@ -25,7 +25,7 @@ from musetune.suites.candidates import (
 from musetune.suites.choosing import prefer
 from musetune.suites.stroke_listening import learn_to_hear_strokes
 
-STROKES = 800_000  # seeds from here on plan what a network learns to hear strokes from
+RENDERINGS = 800_000  # seeds from here on plan what a network learns to hear strokes from
 DEVELOPMENT = 900_000  # seeds from here on plan the development sheets; rounds draw from below
 ROUND = 10_000  # requests of a round have seeds of their own
 
@@ -149,9 +149,9 @@ class PolicyPlayer:
             encoder, data, settings.rewards, margin, seed, settings.soundfont, pairs_a_request, about={"choice": choice}
         )
 
-    def hear_strokes(self, path: Path, renderings: int) -> None:
+    def train_stroke_ears(self, path: Path, renderings: int) -> None:
         """Train the network that hears strokes on so many renderings, into a file."""
-        settings, first = self.settings, self.settings.seed + STROKES
+        settings, first = self.settings, self.settings.seed + RENDERINGS
         asked = plan_candidate_requests(renderings, settings.seconds, first, prompts=settings.prompts, notes_share=1.0)
         learn_to_hear_strokes(self._use(None), list(asked), path, settings.seed, settings.soundfont)
 
@@ -172,13 +172,13 @@ class PolicyPlayer:
         )
 
 
-def hear_strokes(accelerator: Accelerator, player: PolicyPlayer, path: Path, renderings: int) -> None:
+def train_stroke_ears(accelerator: Accelerator, player: PolicyPlayer, path: Path, renderings: int) -> None:
     """Train the network that hears strokes, from renderings of requests that nothing else is drawn for.
 
     The main process does, the others wait; nothing where the file is there.
     """
     if accelerator.is_main_process and not path.exists():
-        player.hear_strokes(path, renderings)
+        player.train_stroke_ears(path, renderings)
     accelerator.wait_for_everyone()
 
 

@@ -20,13 +20,13 @@ from musetune.training.stroke_network import DRUMS, StrokeNetwork, stroke_labels
 
 STEPS = 700
 MOST_NOISE = 0.4  # of renderings' latents, in their own units: a denoiser's guesses are not clean either
-HELD_OUT = 10  # every tenth rendering says how well the network hears
+HELD_OUT = 11  # every eleventh rendering, so one of each genre in turn, says how well the network hears
 
 
 def learn_to_hear_strokes(
     encoder: LatentEncoder, requests: Sequence[CandidateRequest], path: Path, seed: int, soundfont: str | None = None
 ) -> None:
-    """Train the network on renderings and write it to a file; nothing where it is there.
+    """Train the network on renderings and write it to a file.
 
     Args:
         encoder: Makes latents of the renderings, and spectrograms of these.
@@ -35,8 +35,6 @@ def learn_to_hear_strokes(
         seed: Of weights and batches.
         soundfont: Of the renderings; None: what is found.
     """
-    if path.exists():
-        return
     mel, labels, frame_s = render_strokes(encoder, requests, seed, soundfont)
     known = torch.arange(len(mel)) % HELD_OUT > 0
     network = train_stroke_network(mel[known], labels[known], steps=STEPS, seed=seed)
@@ -79,8 +77,7 @@ def render_strokes(
             raise ValueError(f"{request.name} has no players' notes: plan it with notes_share=1")
         midi = request.arrangement.to_pretty_midi()
         wave = synthesize(midi, SAMPLE_RATE, duration_s=seconds, soundfont=soundfont)
-        wave = np.resize(np.pad(wave, (0, SAMPLE_RATE)), round(seconds * SAMPLE_RATE))  # to the sample
-        latents = encoder.latents(wave[None].astype(np.float32))
+        latents = encoder.latents(np.asarray(wave, np.float32)[None])
         amount = MOST_NOISE * torch.rand((), generator=generator)
         latents = latents + amount * torch.randn(latents.shape, generator=generator)
         mel = vae.decode(latents.to(vae.device, vae.dtype) / vae.config.scaling_factor).sample[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,11 +41,13 @@ def check_choice(
         raise ValueError(f"margin={margin} must be at least 0, and pairs_a_request={pairs_a_request} at least 1")
 
 
-def check_method(method: str, *, beta: float, winner_weight: float, nft_beta: float, refl_anchor: float) -> None:
+def check_method(
+    method: str, *, beta: float, winner_weight: float, nft_beta: float, refl_anchor: float, refl_guidance: float
+) -> None:
     """Raise ValueError for a method that there is not, and for a strength that its formula does not take.
 
     Example:
-        >>> check_method("nft", beta=2000.0, winner_weight=1.0, nft_beta=1.0, refl_anchor=3.0)
+        >>> check_method("nft", beta=2000.0, winner_weight=1.0, nft_beta=1.0, refl_anchor=3.0, refl_guidance=2.5)
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is none of {', '.join(METHODS)}")
@@ -54,23 +57,50 @@ def check_method(method: str, *, beta: float, winner_weight: float, nft_beta: fl
         raise ValueError(f"winner_weight={winner_weight} must be at least 0; 1 is usual")
     if refl_anchor < 0:
         raise ValueError(f"refl_anchor={refl_anchor} must be at least 0; 3 is usual")
+    if refl_guidance <= 0:
+        raise ValueError(f"refl_guidance={refl_guidance} must be over 0; 2.5 is usual")
 
 
-def check_learned(learned: str, *, method: str, rank: int, notes_share: float, renderings: int) -> None:
-    """Raise ValueError for a part of the adapter that there is not, and for notes that are missing where they count.
+def check_learned(learned: str, *, rank: int, adapter: str) -> None:
+    """Raise ValueError for a part of the adapter that there is not.
+
+    Args:
+        learned: One of `LEARNED`.
+        rank: Of a LoRA on top of the adapter; 0: none.
+        adapter: Bundled name, folder or Hub id.
 
     Example:
-        >>> check_learned("players", method="refl", rank=0, notes_share=1.0, renderings=400)
+        >>> check_learned("players", rank=0, adapter="theory")
     """
     if learned not in LEARNED:
         raise ValueError(f"learned={learned!r} is none of {', '.join(LEARNED)}")
-    if learned == "players" and rank:
+    if learned == "all":
+        return
+    if rank:
         raise ValueError(f"learned=players tunes a branch of the adapter, and rank={rank} a LoRA: give rank=0")
-    if method == "refl" and (notes_share <= 0 or renderings < 20):
+    config = json.loads((Path(find_adapter(adapter)) / "config.json").read_text(encoding="utf-8"))
+    if not config.get("stem_hidden"):
+        raise ValueError(f"adapter={adapter} has no branch for players' notes: tune all of it, learned=all")
+
+
+def check_notes(notes_share: float, *, requests: int | None, renderings: int) -> None:
+    """Raise ValueError where notes would be learned from, and there are none, or too few to learn to hear them.
+
+    Args:
+        notes_share: Of the requests, 0…1.
+        requests: Of a round; None: none are drawn.
+        renderings: From which a network learns to hear strokes, at least 20.
+
+    Example:
+        >>> check_notes(1.0, requests=96, renderings=400)
+    """
+    if requests is not None and int(requests * notes_share) < 1:
         raise ValueError(
-            f"refl asks for players' strokes, so that notes_share={notes_share} must be over 0 and renderings="
-            f"{renderings} at least 20"
+            f"notes_share={notes_share} of requests={requests} leaves none with players' notes, which are to be "
+            "learned from: give notes_share=1"
         )
+    if renderings < 20:
+        raise ValueError(f"renderings={renderings} must be at least 20; 400 is usual")
 
 
 def check_rounds(*, rounds: int, max_train_steps: int, people_share: float) -> None:

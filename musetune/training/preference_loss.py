@@ -12,7 +12,8 @@ timestep and noise.
     refl        R(x̂_0) + α · |v − v_ref|²,                                 ReFL, arXiv 2304.05977, algorithm 1
                 x̂_0 from v_∅ + g (v − v_∅), the guided guess
 
-R is a reward that gradients go through, the lower the better: here how ill strokes are heard where they were asked for
+R is a loss that gradients go through: here how ill strokes are heard where they were asked for; v_∅ is the reference's,
+without words and music
 (`musetune.training.stroke_network`). Without λ · e_w a DPO may widen the gap by making both takes less likely, the
 worse one faster.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -80,6 +80,8 @@ class PreferenceLoss:
     ) -> tuple[Tensor, Tensor]:
         """Loss (B,) of a batch, and by how much the policy prefers each better take more than the reference does, (B,).
 
+        Of refl the latter is by how much better its strokes are heard.
+
         Args:
             run: The round.
             chosen: Which of its sets the batch is from.
@@ -156,6 +158,7 @@ def set_up_round(
     weight_decay: float,
     ema_decay: float | None,
     players_only: bool = False,
+    more_facts: Mapping[str, str] | None = None,
 ) -> PreferenceRun:
     """Everything before a round's first step: model, what learns of it, its frozen copy, and what is preferred.
 
@@ -179,6 +182,7 @@ def set_up_round(
         weight_decay: Of AdamW.
         ema_decay: Of the moving averages; None keeps none.
         players_only: Of the adapter only the branch for players' notes learns.
+        more_facts: What else a resumed run must have alike.
 
     Raises:
         ValueError: A set is another base's, or holds nothing to learn from, or the adapter has no such branch.
@@ -186,8 +190,7 @@ def set_up_round(
     base = find_base(base)
     for one in sets:
         check_base(base, one.data.info.base_fingerprint, one.data.info.base, one.folder)
-        if not one.items(method):
-            raise ValueError(nothing_to_learn(one.folder, method))
+        check_set(one, method)
     info, noise_schedule = sets[0].data.info, load_noise_schedule(base)
     set_seed(seed)
     unet = load_unet(base, info.channels, cpu=cpu)
@@ -218,15 +221,17 @@ def set_up_round(
         tokens = [load_tokens(s.data, shape.frames_per_row, shape.event_s, write=write, quiet=True) for s in sets]
     alphas, kind = noise_schedule.alphas_cumprod.to(accelerator.device), noise_schedule.config.prediction_type
     reference = FrozenCopy(denoiser, state.named)
-    facts = facts_of(sets) | {"processes": accelerator.num_processes}
+    facts = facts_of(sets) | {"processes": accelerator.num_processes} | dict(more_facts or {})
     return PreferenceRun(model, denoiser, reference, state, factor, alphas, kind, sets, tokens, facts)
 
 
-def nothing_to_learn(folder: Path, method: str) -> str:
-    """What a set lacks, and what to do."""
+def check_set(one: PreferenceSet, method: str) -> None:
+    """Raise ValueError for a set that holds nothing for a method to learn from."""
+    if one.items(method):
+        return
     if method == "refl":
-        return f"{folder} holds no takes with players' notes, which refl learns from: give notes_share=1"
-    return f"{folder} holds no pairs: draw more requests or candidates, or give a smaller margin"
+        raise ValueError(f"{one.folder} has no takes with players' notes, which refl learns from: give notes_share=1")
+    raise ValueError(f"{one.folder} holds no pairs: draw more requests or candidates, or give a smaller margin")
 
 
 def let_players_learn(adapter: MusicAdapter) -> None:

@@ -143,13 +143,19 @@ def load_decoder(base: str, device: torch.device) -> Callable[[Tensor], Tensor]:
     Args:
         base: Bundled name, folder or Hub id.
         device: Where it computes.
+
+    Raises:
+        ValueError: Its autoencoder is of a kind that is not known, or its weights are not finite.
     """
     folder = find_base(base)
+    if Path(folder).is_dir():
+        check_weight_indices(Path(folder) / "vae")
     kinds = {kind.__name__: kind for kind in (AutoencoderKL, PatchAutoencoder)}
     named = AutoencoderKL.load_config(folder, subfolder="vae")["_class_name"]
     if named not in kinds:
         raise ValueError(f"the autoencoder of {base} is a {named}; known are {', '.join(kinds)}")
     vae = kinds[named].from_pretrained(folder, subfolder="vae", use_safetensors=True, torch_dtype=torch.float32)
+    check_finite(f"the autoencoder of {base}", vae.state_dict())
     vae = vae.to(device).requires_grad_(False).eval()
 
     def decode(latents: Tensor) -> Tensor:

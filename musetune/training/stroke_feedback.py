@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from musetune.training.preference_step import PreferenceRun
 
 NOTHING = Dropout(text=1.0, stream=0.0, condition=1.0, span=0.0, arrangement=1.0, expression=1.0)
-EARLIEST, LATEST = 0.15, 0.9  # of the noise schedule: where the take is there already, and where nothing is
-LEAST = 0.06
+LEAST_NOISE, MOST_NOISE = 0.15, 0.9  # places in the noise schedule that a sample begins at
+LEAST_NOISE_AGAIN = 0.06  # of a guess that is noised again
 OWN_SHARE = 0.5  # of the samples that go on from the reference's own guess, noised again
 
 
@@ -38,7 +38,7 @@ class StrokeFeedback:
     Attributes:
         network: Hears them in spectrograms; frozen.
         decode: Makes spectrograms (B, 1, frames, bins) of latents: the base's autoencoder, frozen.
-        guidance: g of the guided guess, as calls with players' notes have it.
+        guidance: g of the guided guess, as calls with players' notes have it (their rescaling is left out).
         anchor: α: how close to the reference.
     """
 
@@ -93,13 +93,13 @@ class StrokeFeedback:
         )
         draws = [seeding.generator(seed, step, f"{key} feedback") for key in keys]
         first, second, own = (torch.stack([torch.rand((), generator=g) for g in draws]).to(device) for _ in range(3))
-        t = ((EARLIEST + (LATEST - EARLIEST) * first) * count).long()
+        t = ((LEAST_NOISE + (MOST_NOISE - LEAST_NOISE) * first) * count).long()
         shape = asked.latents.shape[1:]
         noisy = add_noise(asked.latents, seeding.noise(draws, shape).to(device), run.alphas, t)
         with torch.no_grad():
             without = run.reference(noisy, t, nothing.tokens, nothing.text)
             guess = self._guess(run, noisy, t, without, run.reference(noisy, t, asked.tokens, asked.text))
-            later = (t * second).long().clamp_min(int(LEAST * count))
+            later = (t * second).long().clamp_min(int(LEAST_NOISE_AGAIN * count))
             goes_on = own < OWN_SHARE
             further = add_noise(guess, seeding.noise(draws, shape).to(device), run.alphas, later)
             noisy = torch.where(goes_on.view(-1, 1, 1, 1), further, noisy)
@@ -109,7 +109,7 @@ class StrokeFeedback:
         predicted = run.model(noisy, t, asked.tokens, asked.text)
         guesses = (self._guess(run, noisy, t, without, one) for one in (predicted, reference))
         heard, heard_before = (self.network(self.decode(guess)) for guess in guesses)
-        labels = _labels(chosen, places, generators(), crop_rows, heard.shape[2]).to(device)
+        labels = labels_of(chosen, places, generators(), crop_rows, heard.shape[2]).to(device)
         ill, ill_before = stroke_loss(heard, labels), stroke_loss(heard_before, labels)
         return refl_loss(ill, predicted, reference, self.anchor), (ill_before - ill).detach()
 
@@ -119,7 +119,7 @@ class StrokeFeedback:
         return split_prediction(noisy, guided, run.alphas[t], run.prediction_type)[0]
 
 
-def _labels(
+def labels_of(
     chosen: PreferenceSet,
     places: Sequence[int],
     generators: list[torch.Generator],

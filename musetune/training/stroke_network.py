@@ -36,6 +36,8 @@ class StrokeNetwork(nn.Module):
 
     def __init__(self, bins: int) -> None:
         super().__init__()
+        if bins < 16 or bins % 16:
+            raise ValueError(f"bins={bins} must be a multiple of 16: two poolings by 4 come before the time axis")
         self.bands = nn.Sequential(
             nn.Conv2d(1, 16, 3, padding=1),
             nn.ReLU(),
@@ -113,8 +115,8 @@ def train_stroke_network(mel: Tensor, labels: Tensor, *, steps: int, seed: int) 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = StrokeNetwork(mel.shape[3])
-    optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
+    optimizer = torch.optim.AdamW(network.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps)
     crop = min(CROP, mel.shape[2])
     for _ in trange(steps, desc="hearing strokes", unit="step"):
         picks = torch.randint(len(mel), (BATCH,), generator=generator).tolist()

