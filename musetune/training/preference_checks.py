@@ -47,7 +47,7 @@ def check_method(
     """Raise ValueError for a method that there is not, and for a strength that its formula does not take.
 
     Example:
-        >>> check_method("nft", beta=2000.0, winner_weight=1.0, nft_beta=1.0, refl_anchor=3.0, refl_guidance=2.5)
+        >>> check_method("nft", beta=2000.0, winner_weight=1.0, nft_beta=1.0, refl_anchor=12.0, refl_guidance=2.5)
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is none of {', '.join(METHODS)}")
@@ -56,7 +56,7 @@ def check_method(
     if winner_weight < 0:
         raise ValueError(f"winner_weight={winner_weight} must be at least 0; 1 is usual")
     if refl_anchor < 0:
-        raise ValueError(f"refl_anchor={refl_anchor} must be at least 0; 3 is usual")
+        raise ValueError(f"refl_anchor={refl_anchor} must be at least 0; 12 is usual")
     if refl_guidance <= 0:
         raise ValueError(f"refl_guidance={refl_guidance} must be over 0; 2.5 is usual")
 

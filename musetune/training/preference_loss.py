@@ -145,5 +145,5 @@ def refl_loss(reward_loss: Tensor, prediction: Tensor, reference: Tensor, anchor
         2.5
     """
     if anchor < 0:
-        raise ValueError(f"refl_anchor={anchor} must be at least 0; 3 is usual")
+        raise ValueError(f"refl_anchor={anchor} must be at least 0; 12 is usual")
     return reward_loss + anchor * sample_errors(prediction, reference)

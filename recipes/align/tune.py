@@ -129,7 +129,7 @@ class Config:
     beta: float = 2000.0  # of dpo: how close to the reference
     winner_weight: float = 1.0  # of crpo
     nft_beta: float = 1.0  # of nft
-    refl_anchor: float = 3.0  # of refl: how close to the reference
+    refl_anchor: float = 12.0  # of refl: how close to the reference
     refl_guidance: float = 2.5  # of refl: the scale at which calls with notes are guided
     renderings: int = 400  # of refl: from which a network learns to hear strokes
     learned: str = "all"  # of the adapter; players: the branch for notes alone, calls without them stay as they were
