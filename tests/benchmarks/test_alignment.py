@@ -48,6 +48,8 @@ def test_tuned_arms_are_compared_with_before_and_with_best_of_4() -> None:
         ("tuned", alignment.BEFORE),
         ("tuned", alignment.BEST),
     }
+    alone = alignment.frechet_changes({name: points(shifts[name]) for name in shifts if name != alignment.BEST})
+    assert alone.keys() == {("tuned", alignment.BEFORE)}
     lines = alignment.tables(records, changes, ["together"]).splitlines()
     assert lines[2].startswith("| before | 50.0 (50–50) | 50.0 (50–50) | 1")  # three times two squared
     assert lines[2].endswith("| — | 4.0 |")
