@@ -1,18 +1,45 @@
-"""What a round of preference tuning leaves behind: its adapter, and the weights that the next round begins with."""
+"""What a round of preference tuning works on, and what it leaves behind: its adapter, and the weights of the next."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
+import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
-from musetune.training.preference_step import PreferenceRun
+from musetune.datasets.preference_set import PreferenceSet
+from musetune.datasets.tokens import TokenTable
+from musetune.training.denoiser import Denoiser
+from musetune.training.frozen_copy import FrozenCopy
 from musetune.training.run_info import describe_music, save_adapter, save_lora, with_averages
 from musetune.training.setup import GENRE
+from musetune.training.state import TrainingState
 
 WEIGHTS = "trained.safetensors"  # the parameters that learned, averaged
+
+
+class PreferenceRun(NamedTuple):
+    """What the loop of one round works on.
+
+    model: the denoiser as it is trained, perhaps in DDP's wrapper; denoiser: without; reference: as it was when the
+    round began; factor: step → factor of the learning rate; alphas: of the noise schedule, (timesteps,); sets: what is
+    preferred, and tokens: of their takes; facts: what a resumed run must have alike to be exact.
+    """
+
+    model: torch.nn.Module
+    denoiser: Denoiser
+    reference: FrozenCopy
+    state: TrainingState
+    factor: Callable[[int], float]
+    alphas: Tensor
+    prediction_type: str
+    sets: Sequence[PreferenceSet]
+    tokens: Sequence[TokenTable]
+    facts: dict[str, str | int]
 
 
 def save_round(run: PreferenceRun, folder: Path, config: Mapping[str, object], *, stacked: bool) -> None:

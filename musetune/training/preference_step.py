@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -16,7 +15,7 @@ from torch import Tensor
 from musetune.adapter import MusicAdapter
 from musetune.datasets.fingerprint import check_base
 from musetune.datasets.preference_set import PreferenceSet
-from musetune.datasets.tokens import TokenTable, load_tokens
+from musetune.datasets.tokens import load_tokens
 from musetune.evaluation.provenance import hash_of
 from musetune.hub.locate import find_base
 from musetune.training import seeding
@@ -26,29 +25,10 @@ from musetune.training.frozen_copy import FrozenCopy
 from musetune.training.loss import add_noise, target
 from musetune.training.memory import enable_gradient_checkpointing
 from musetune.training.preference_loss import crpo_loss, dpo_loss, nft_loss, preference_margin, sample_errors
+from musetune.training.preference_run import PreferenceRun
 from musetune.training.setup import attach_present_adapter, choose_trained_parts, load_noise_schedule, load_unet
-from musetune.training.state import TrainingState, learning_rate_factor, make_state
+from musetune.training.state import learning_rate_factor, make_state
 from musetune.training.stroke_feedback import StrokeFeedback
-
-
-class PreferenceRun(NamedTuple):
-    """What the loop of one round works on.
-
-    model: the denoiser as it is trained, perhaps in DDP's wrapper; denoiser: without; reference: as it was when the
-    round began; factor: step → factor of the learning rate; alphas: of the noise schedule, (timesteps,); sets: what is
-    preferred, and tokens: of their takes; facts: what a resumed run must have alike to be exact.
-    """
-
-    model: torch.nn.Module
-    denoiser: Denoiser
-    reference: FrozenCopy
-    state: TrainingState
-    factor: Callable[[int], float]
-    alphas: Tensor
-    prediction_type: str
-    sets: Sequence[PreferenceSet]
-    tokens: Sequence[TokenTable]
-    facts: dict[str, str | int]
 
 
 @dataclass(frozen=True)

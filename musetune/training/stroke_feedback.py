@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,11 +18,9 @@ from musetune.training.batch import Dropout, draw_batch
 from musetune.training.distillation import split_prediction
 from musetune.training.loss import add_noise
 from musetune.training.preference_loss import refl_loss
+from musetune.training.preference_run import PreferenceRun
 from musetune.training.stroke_network import StrokeNetwork, stroke_labels, stroke_loss
 from musetune.training.tokens import draw_crops
-
-if TYPE_CHECKING:
-    from musetune.training.preference_step import PreferenceRun
 
 NOTHING = Dropout(text=1.0, stream=0.0, condition=1.0, span=0.0, arrangement=1.0, expression=1.0)
 LEAST_NOISE, MOST_NOISE = 0.15, 0.9  # places in the noise schedule that a sample begins at

@@ -57,8 +57,8 @@ from musetune.training.preference_checks import (
     check_notes,
     check_rounds,
 )
-from musetune.training.preference_run import WEIGHTS, save_round
-from musetune.training.preference_step import PreferenceLoss, PreferenceRun, check_set, set_up_round
+from musetune.training.preference_run import WEIGHTS, PreferenceRun, save_round
+from musetune.training.preference_step import PreferenceLoss, check_set, set_up_round
 from musetune.training.setup import load_decoder, resolve_mixed_precision, start_accelerator
 from musetune.training.state import (
     begin,
