@@ -63,9 +63,9 @@ test: install soundfont browser prometheus postgresql
 	@$(MAKE) --no-print-directory pytest
 
 # A process of the tests grows with what it has tested, so the rooms are tested in two halves. What starts further processes
-# runs in two rows beside each other: service, page in a browser, documentation and three recipes; the other recipes and the
+# runs in two rows beside each other: service, page in a browser, documentation and two recipes; the other recipes and the
 # README. The networks of the real size come last and alone, with a thread for each core.
-SERVICE := tests/serve tests/datasets tests/docs $(addprefix tests/recipes/,test_align.py test_gallery.py test_train_analyzer.py)
+SERVICE := tests/serve tests/datasets tests/docs $(addprefix tests/recipes/,test_align.py test_gallery.py)
 pytest:
 	@$(RUN) -c "$(WARM)"
 	$(PYTEST) --dist loadfile -m "$(LIGHT)" tests/[a-e]*/
