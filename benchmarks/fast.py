@@ -209,7 +209,8 @@ def row(
         timbres_of_slow = [record["timbre"] for record in clips[slow]]
         near = distance(timbres, np.concatenate([np.array(timbre) for timbre in timbres_of_slow]))
         less = differences(found, by_sheet(clips[slow], sheets))
-        times = [mine / distance(timbres_of_slow, reference) for mine, reference in zip(far, played)]
+        theirs = [distance(timbres_of_slow, reference) for reference in played]
+        times = [a / b if a and b else None for a, b in zip(far, theirs)]  # None: too little audio
     means = {name: bootstrap_mean(values) for name, values in found.items()}
     return {**vars(setting), **means, "frechet": far, "near": near, "differences": less, "times": times}
 
@@ -252,7 +253,7 @@ def difference_table(rows: list[dict[str, Any]]) -> str:
         if one["differences"] is not None:
             cells = [one["kind"], "fast" if one["fast"] else "slow", str(one["steps"])]
             cells += [points(one["differences"][name]) for name in JUDGED]
-            cells.append(" / ".join(f"{times:.2f}" for times in one["times"]))
+            cells.append(" / ".join("—" if times is None else f"{times:.2f}" for times in one["times"]))
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
