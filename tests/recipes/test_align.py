@@ -474,7 +474,8 @@ def test_feedback_on_strokes_tunes_the_players_alone(
     small = ("requests=2", "candidates=2", "seconds=2.048", "num_inference_steps=1", "notes_share=1", "renderings=20")
     refl = ("method=refl", "learned=players", "max_train_steps=3", "crop_rows=8", "rewards={drums: 1.0}")
     run = (playing / "base", playing / "adapter", tmp_path / "run", *small, *refl)
-    out = tune_here(*run, "development_sheets=0", "learning_rate=1e-2", "lr_warmup_steps=0")
+    same = ("development_sheets=0", "learning_rate=1e-2", "lr_warmup_steps=0")
+    out = tune_here(*run, *same)
     assert "strokes heard in 2 renderings" in capsys.readouterr().out
     log = log_of(tmp_path / "run")
     assert log[0]["margin"] == 0  # the reference is where it began
@@ -483,6 +484,25 @@ def test_feedback_on_strokes_tunes_the_players_alone(
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved
     assert all(name.startswith("stems.") for name in moved)
+
+    stopped, move, steps = tmp_path / "stopped", torch.optim.AdamW.step, []
+    shutil.copytree(tmp_path / "run" / "round-1" / "candidates", stopped / "round-1" / "candidates")
+    shutil.copy(tmp_path / "run" / "strokes.safetensors", stopped)
+
+    def stop(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        steps.append(1)
+        if len(steps) == 3:  # the last checkpoint is of step 2
+            raise KeyboardInterrupt
+        return move(self, *args, **kwargs)
+
+    again = (playing / "base", playing / "adapter", stopped, *run[3:])
+    monkeypatch.setattr(torch.optim.AdamW, "step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        tune_here(*again, *same)
+    monkeypatch.undo()
+    resumed = tune_here(*again, *same, "resume_from_checkpoint=latest")
+    weights = "diffusion_pytorch_model.safetensors"
+    assert (resumed / weights).read_bytes() == (out / weights).read_bytes()
 
 
 def test_feedback_on_strokes_wants_notes(base: Path, adapter: Path, preferred: Path, tmp_path: Path) -> None:
