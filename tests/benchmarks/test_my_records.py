@@ -82,12 +82,12 @@ def test_an_adapter_that_is_there_is_not_trained_again(  # type: ignore[no-untyp
 ) -> None:
     called: list[list[str]] = []
     monkeypatch.setattr(bench.subprocess, "run", lambda words, check: called.append(words))
-    args = argparse.Namespace(out=tmp_path, base="nano", theory="theory")
+    args = argparse.Namespace(out=tmp_path, base="nano", theory="theory", settings=bench.SETTINGS, seed=3)
     amount = bench.amount_of(MINUTES, split_by_album(MINUTES, ["b"]), 15, None)
     left_out = sorted(MINUTES.keys() - set(amount.songs))
     bench.train(args, amount, left_out)
     assert yaml.safe_load((tmp_path / "run-15.yaml").read_text())["held_out"] == left_out
-    assert f"max_train_steps={amount.steps}" in called[0]
+    assert {f"max_train_steps={amount.steps}", "seed=3"} <= set(called[0])
     (tmp_path / "run-15" / "adapter").mkdir(parents=True)
     bench.train(args, amount, left_out)
     assert len(called) == 1
