@@ -98,13 +98,15 @@ def main() -> None:
     pipe.set_progress_bar_config(disable=True)
     tests, yamnet = load_test_sheets(args.sheets)[: args.limit], YamNet(args.wheels)
     steps = {amount.name: amount.steps for amount in amounts}
-    remember(args.out / "clips", {"sheets": hash_of(repr(tests).encode()), "steps": steps, **provenance(pipe, None)})
+    made = {"sheets": hash_of(repr(tests).encode()), "steps": steps, "seed": args.seed, "weight": args.weight}
+    made["settings"] = hash_of(args.settings.read_bytes())
+    remember(args.out / "clips", made | provenance(pipe, None))
     for amount in amounts:
         pipe.load_adapter(args.out / amount.name / "adapter", amount.name)
     clips: dict[str, list[dict[str, Any]]] = {name: [] for name in (BEFORE, *steps)}
     for test in tqdm(tests, unit="sheet", desc="measuring"):
         for name, records in clips.items():
-            records.append(take(pipe, yamnet, args.out / "clips" / name / f"{test.id}.json", test, name))
+            records.append(take(pipe, yamnet, args.out / "clips" / name / f"{test.id}.json", test, name, args.weight))
     rate = int(pipe.vocoder.config.sampling_rate)
     points = {
         "held out": recordings(args.music, split.held_out, rate, yamnet, args.out / "clips" / "held-out.npz"),
@@ -127,6 +129,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--held-out", nargs="+", metavar="ALBUM", help="default: about a sixth of the music")
     parser.add_argument("--steps", type=int, help="of training; default: as `musetune train` would take")
     parser.add_argument("--seed", type=int, default=0, help="of training")
+    parser.add_argument("--weight", type=float, default=1.0, help="of the adapter where it plays")
     parser.add_argument("--settings", type=Path, default=SETTINGS, help="of training; default: as `musetune train` has")
     parser.add_argument("--base", default="nano")
     parser.add_argument("--theory", default="theory", help="the adapter that stays frozen beneath")
@@ -205,10 +208,12 @@ def train(args: argparse.Namespace, amount: Amount, left_out: Sequence[str]) -> 
     subprocess.run([*launch, str(FINETUNE), str(args.settings), str(overrides), *options], check=True)
 
 
-def take(pipe: MuseTunePipeline, yamnet: YamNet, path: Path, test: TestSheet, name: str) -> dict[str, Any]:
-    """What is heard in a sheet's clip before or after; read where it was made."""
+def take(
+    pipe: MuseTunePipeline, yamnet: YamNet, path: Path, test: TestSheet, name: str, weight: float
+) -> dict[str, Any]:
+    """What is heard in a sheet's clip before, or after with the adapter at a weight; read where it was made."""
     if not path.exists():
-        pipe.set_adapter({} if name == BEFORE else {name: 1.0})
+        pipe.set_adapter({} if name == BEFORE else {name: weight})
         made = pipe(test.prompt, lead_sheet=test.sheet, generator=torch.Generator().manual_seed(test.seed))
         wave, rate = made.audios[0], made.sampling_rate
         record = listen(wave, rate, test.sheet) | {
