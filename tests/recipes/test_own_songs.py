@@ -146,7 +146,8 @@ def test_the_same_again_does_nothing_twice(
     assert "held out, for listening: " in said
     assert "--adapter" in again.commands
     assert "--dry-run --license LICENCE" in again.commands  # nobody knows the small base's
-    assert '"my-records": 0.7' not in again.commands  # jazz is for nano
+    assert 'set_adapter({"my-records": 0.75})' in again.commands
+    assert '"jazz"' not in again.commands  # jazz is for nano
 
 
 def test_other_settings_are_refused_and_forced(out: Path, options: dict[str, Any], tmp_path: Path) -> None:
