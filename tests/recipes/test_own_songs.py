@@ -146,7 +146,7 @@ def test_the_same_again_does_nothing_twice(
     assert "held out, for listening: " in said
     assert "--adapter" in again.commands
     assert "--dry-run --license LICENCE" in again.commands  # nobody knows the small base's
-    assert 'set_adapter({"my-records": 0.75})' in again.commands
+    assert 'set_adapter({"my-records": 0.5})' in again.commands
     assert '"jazz"' not in again.commands  # jazz is for nano
 
 

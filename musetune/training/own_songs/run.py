@@ -390,7 +390,7 @@ def next_commands(out: Path, settings: JsonObject, records: Sequence[JsonObject]
         "from musetune import MuseTunePipeline",
         f"pipe = MuseTunePipeline.from_pretrained({json.dumps(base)}, adapter={json.dumps(settings['theory'])})",
         f"pipe.load_adapter({json.dumps(folder)})",
-        f"pipe.set_adapter({{{json.dumps(name)}: 0.75}})  # less of it obeys better: chords, bar lines and words",
+        f"pipe.set_adapter({{{json.dumps(name)}: 0.5}})  # half of it keeps chords, bar lines and words better",
     ]
     if base == "nano":
         lines += [
