@@ -92,14 +92,14 @@ def main() -> None:
     split = split_by_album(minutes, args.held_out)
     amounts = [amount_of(minutes, split, limit, args.steps) for limit in args.minutes]
     amounts = [one for i, one in enumerate(amounts) if one.songs not in [other.songs for other in amounts[:i]]]
+    remember(args.out, {"seed": args.seed, "settings": hash_of(args.settings.read_bytes())})
     for amount in amounts:
         train(args, amount, sorted(minutes.keys() - set(amount.songs)))
     pipe = MuseTunePipeline.from_pretrained(args.base, adapter=args.theory)
     pipe.set_progress_bar_config(disable=True)
     tests, yamnet = load_test_sheets(args.sheets)[: args.limit], YamNet(args.wheels)
     steps = {amount.name: amount.steps for amount in amounts}
-    made = {"sheets": hash_of(repr(tests).encode()), "steps": steps, "seed": args.seed, "weight": args.weight}
-    made["settings"] = hash_of(args.settings.read_bytes())
+    made = {"sheets": hash_of(repr(tests).encode()), "steps": steps, "weight": args.weight}
     remember(args.out / "clips", made | provenance(pipe, None))
     for amount in amounts:
         pipe.load_adapter(args.out / amount.name / "adapter", amount.name)

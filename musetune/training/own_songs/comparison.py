@@ -219,7 +219,7 @@ def explain(records: Sequence[JsonObject], losses: Mapping[str, LossChange]) -> 
         f"Obedience (chords, beats, bar lines and key as asked, heard by MuseTune's own analyser): "
         f"{100 * obeyed[BEFORE]:.0f} % before, {100 * obeyed[AFTER]:.0f} % after; "
         + (
-            "the adapter costs obedience: give it a weight of 0.5 to 0.75, which keeps most of the sound"
+            "the adapter costs obedience: try a weight of 0.5 to 0.75"
             if lost > 0.05
             else "the adapter costs no obedience that so few sheets could show"
         )
