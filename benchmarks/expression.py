@@ -1,14 +1,19 @@
-"""Is expression followed: loudness over time, density, syncopation and swing, as asked and as our analyser hears them?
+"""Is expression followed: loudness, density, syncopation, swing and harmonic complexity, as asked and as heard?
 
     python benchmarks/expression.py [--adapter theory] [--limit 24] [--steps 20] [--guidance 3] [--out out/expression]
 
 Every sheet of the test set's choice is played three times from the same noise and words:
 
-- asked: with a loudness of two to four points, a density, a syncopation and (but in compound meters) a swing, each
-  drawn apart from the others;
+- asked: with a loudness of two to four points, a density, a syncopation and (but in compound meters) a swing;
 - absent: without, which is the floor: what of a request comes true by chance;
-- rendered: by rule-made bands on a soundfont, swung and faded as asked, its notes thinned to what comes nearest to the
-  density and the syncopation asked: the ceiling, as the analyser hears it.
+- rendered: by a rule-made band on a soundfont, which is the ceiling, as the analyser hears it.
+
+What is asked can be done: a band plays the sheet with a swing and without a share of its notes, both drawn, and the
+density and the syncopation that are heard in it are the request's. The loudness is drawn apart from them.
+
+Harmonic complexity is what chords say, so it is asked of whole songs: 20 seconds are written and played from the
+sheet's words alone, once with a complexity drawn for each and once without, and it is told from the chords that the
+analyser hears in them; the ceiling are the song's notes on a soundfont.
 
 Correlation over the sheets of what is asked and what is heard, with 95 % bootstrap intervals over sheets; in the second
 floor the same clips are held against the requests of the other sheets. Loudness counts twice: its level over the clip,
@@ -21,6 +26,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +34,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from musetune.analysis import hear
+from musetune.analysis import analyze, hear
 from musetune.analysis.expression import hear_expression
 from musetune.audio import synthesize
 from musetune.datasets.rendering.expression import TRIPLET, fade, swing, thin
@@ -37,18 +43,23 @@ from musetune.evaluation.bootstrap import Mean, cell
 from musetune.evaluation.references import limit_peak
 from musetune.pipeline.loading import pick_device, quiet
 from musetune.pipeline.pipeline import MuseTunePipeline
+from musetune.planning.arranger.arranger import arrange
+from musetune.planning.planner.planner import plan
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.planning.rules.styles import STYLES
 from musetune.symbols.arrangement import Arrangement
 from musetune.symbols.expression import Expression
 
 RATE = 16000
-SCALARS = ("note_density", "syncopation", "swing")
-ASKED = {"loudness": (-36.0, -16.0), "note_density": (3.5, 11.0), "syncopation": (0.0, 0.3), "swing": (0.5, 0.7)}
+COMPLEXITY = "harmonic_complexity"
+SCALARS = ("note_density", "syncopation", "swing", COMPLEXITY)
+ASKED = {"loudness": (-36.0, -16.0), "swing": (0.5, 0.7), COMPLEXITY: (0.1, 0.6)}
+SONG_S = 20.0
 KINDS = ("asked", "absent", "rendered")
 OBEYED = ("majmin", "beat_f")
 REPLICATES = 2000
-THINNED = (0.0, 0.2, 0.4, 0.6, 0.8)  # shares of onsets that a rendering may lose
+THINNED = ("any", "on beats", "off beats")  # which onsets a band may lose, up to MOST of them
+MOST = 0.8
 FLAT_DB = 1.0  # a curve that moves less has no correlation
 
 
@@ -81,71 +92,71 @@ def main() -> None:
     print(text)
 
 
-def request(test: TestSheet, index: int) -> Expression:
-    """What is asked of a sheet, drawn by its place."""
-    rng = random.Random(1000 + index)
-    seconds = test.sheet.duration_s
+def request(test: TestSheet, index: int) -> tuple[Expression, np.ndarray]:
+    """What is asked of a sheet, drawn by its place, and a rendering (samples,) that does it."""
+    rng, sheet = random.Random(1000 + index), test.sheet
+    seconds = sheet.duration_s
     times = [0.0, *sorted(rng.uniform(0.15, 0.85) * seconds for _ in range(rng.randint(0, 2))), seconds]
     curve = tuple((round(time, 2), round(rng.uniform(*ASKED["loudness"]), 1)) for time in times)
-    density, syncopation, place = (round(rng.uniform(*ASKED[name]), 3) for name in SCALARS)
-    return Expression(curve, density, syncopation, None if test.sheet.meter.compound else place)
+    place, complexity = (round(rng.uniform(*ASKED[name]), 3) for name in ("swing", COMPLEXITY))
+    band = orchestrate(sheet, seed=test.seed).arrangement
+    if not sheet.meter.compound:
+        band = swing(band, TRIPLET if STYLES[sheet.genre or "pop"].swing else 0.5, place)
+    wave = play(thin(band, rng.choice(THINNED), rng.uniform(0, MOST), rng), seconds)
+    heard = hear_expression(wave, RATE, sheet)
+    said = None if sheet.meter.compound else place
+    asked = Expression(curve, heard.note_density, heard.syncopation, said, complexity)
+    middles = np.arange(0.5, seconds, 1.0)
+    return asked, fade(wave, RATE, tuple(zip(middles, asked.loudness_at(middles) - heard.loudness_at(middles))))
 
 
 def take(pipe: MuseTunePipeline, test: TestSheet, index: int, args: argparse.Namespace) -> dict[str, Any]:
-    """What is asked of a sheet and what is heard in its three clips; read where it was made before."""
+    """What is asked of a sheet and what is heard in its clips; read where it was made before."""
     path = args.out / f"{test.id}.json"
     if path.exists():
         return json.loads(path.read_text())
-    asked = request(test, index)
-    scales = {} if args.guidance is None else {"guidance_scale": args.guidance, "music_guidance_scale": args.guidance}
+    asked, rendering = request(test, index)
+    complexity = {"harmonic_complexity": asked.harmonic_complexity}
+    played = replace(asked, harmonic_complexity=None)
     record: dict[str, Any] = {"request": asked.to_json(), "seconds": test.sheet.duration_s}
     for kind in KINDS:
         if kind == "rendered":
-            wave = render(test, asked)
+            song = plan(test.prompt, duration_seconds=SONG_S, seed=test.seed, **complexity)
+            wave, long = rendering, play(arrange(song, seed=test.seed), song.duration_s)
         else:
-            generator = torch.Generator().manual_seed(test.seed)
-            how = {"expression": asked} if kind == "asked" else {}
-            call = {"lead_sheet": test.sheet, "num_inference_steps": args.steps, **scales, **how}
-            wave = pipe(test.prompt, generator=generator, **call).audios[0]
-        heard = hear_expression(wave, RATE, test.sheet)
+            wave = sound(pipe, test, args, {"expression": played} if kind == "asked" else {}, lead_sheet=test.sheet)
+            more = {"expression": complexity} if kind == "asked" else {}
+            long = sound(pipe, test, args, more, duration_seconds=SONG_S)
+        heard = replace(hear_expression(wave, RATE, test.sheet), harmonic_complexity=heard_complexity(long))
         scores = adherence(test.sheet, hear(wave, RATE, tempo_hint=test.sheet.bpm))
         record[kind] = heard.to_json() | {name: scores[name] for name in OBEYED}
     path.write_text(json.dumps(record))
     return record
 
 
-def render(test: TestSheet, asked: Expression) -> np.ndarray:
-    """A rule-made band that does what is asked as well as it can be done by moving and leaving out notes, faded."""
-    sheet = test.sheet
-    band = orchestrate(sheet, seed=test.seed).arrangement
-    if asked.swing is not None:
-        band = swing(band, TRIPLET if STYLES[sheet.genre or "pop"].swing else 0.5, asked.swing)
-    best, least = None, np.inf
-    for kind in ("any", "on beats", "off beats"):
-        for share in THINNED if kind == "any" else THINNED[1:]:
-            wave = play(thin(band, kind, share, random.Random(test.seed)), sheet.duration_s)
-            heard = hear_expression(wave, RATE, sheet)
-            if (away := distance(heard, asked)) < least:
-                best, least, level = wave, away, heard
-    if best is None:
-        raise ValueError(f"nothing of {test.id} sounds")
-    times = np.arange(0.5, sheet.duration_s, 1.0)
-    return fade(best, RATE, tuple(zip(times, asked.loudness_at(times) - level.loudness_at(times), strict=True)))
+def sound(
+    pipe: MuseTunePipeline, test: TestSheet, args: argparse.Namespace, how: dict[str, Any], **what: Any
+) -> np.ndarray:
+    """One clip (samples,) by a sheet's words, from its own noise."""
+    scales = {} if args.guidance is None else {"guidance_scale": args.guidance, "music_guidance_scale": args.guidance}
+    generator = torch.Generator().manual_seed(test.seed)
+    call = {"num_inference_steps": args.steps, **scales, **how, **what}
+    wave: np.ndarray = pipe(test.prompt, generator=generator, **call).audios[0]
+    return wave
+
+
+def heard_complexity(wave: np.ndarray) -> float | None:
+    """Of the chords that the analyser hears; None where it hears no pulse."""
+    try:
+        record = analyze(wave, RATE).to_json()
+    except ValueError:  # no pulse, or silence
+        return None
+    return record["harmonic_analysis"]["progression_complexity"]
 
 
 def play(band: Arrangement, seconds: float) -> np.ndarray:
     """The band on a soundfont, (samples,)."""
     return limit_peak(synthesize(band.to_pretty_midi(), RATE, duration_s=seconds))
-
-
-def distance(heard: Expression, asked: Expression) -> float:
-    """How far density and syncopation are from what is asked, in parts of the ranges that are asked for."""
-    parts = []
-    for name in ("note_density", "syncopation"):
-        low, high = ASKED[name]
-        value = getattr(heard, name)
-        parts.append(1.0 if value is None else abs(value - getattr(asked, name)) / (high - low))
-    return sum(parts)
 
 
 # -- figures

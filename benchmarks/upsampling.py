@@ -22,7 +22,8 @@ LU (EBU R128). ViSQOL: MOS of the mean of both channels in audio mode, 1 to 5, w
 install --no-deps visqol-python==3.8.0 libsvm-official==3.37.0). × real time: by the clock on --threads threads, and by
 the processor's time, all threads together, which does not mind a busy machine. --judges: of so many clips of each set,
 how much of what Chordino (majmin) and madmom (beats) hear in the mono input they hear in the mean of both channels, and
-in the left one alone. Prints tables. Killed, it goes on where it was.
+in the left one alone; and of clips that recipes/base/render_songs.py rendered, no longer than --seconds, how much of
+what was played they hear in the mono input and in the stereo. Prints tables. Killed, it goes on where it was.
 
 No weights of peers come in a package: audiosr, audiosronnx, audio-super-resolution and hifi-gan-bwe on PyPI are code
 that downloads them; AP-BWE, FlashSR, FLowHigh and NovaSR are not on PyPI.
@@ -45,11 +46,13 @@ import torch
 from tqdm import tqdm
 
 from musetune.audio import load_audio, resample
+from musetune.datasets.rendering.folder import read_metadata
 from musetune.datasets.upsampling import SUFFIXES
-from musetune.evaluation import bootstrap_mean
+from musetune.evaluation import adherence, bootstrap_mean
 from musetune.evaluation.provenance import fingerprint, remember
 from musetune.models.upsampler import StereoUpsampler, load_upsampler
 from musetune.models.upsampler.space import band_filters
+from musetune.symbols import LeadSheet
 
 RATE = 48000
 WINDOW = 2400  # samples: 50 ms
@@ -58,6 +61,7 @@ EDGE = 4000  # samples of 16 kHz at both ends that Fourier, which takes the end 
 NOISE = "noise"
 COLUMNS = ("LSD", "ICC error", "IID error", "fold-down SNR", "loudness error", "ViSQOL")
 HEARD = ("chords, mean", "beats, mean", "chords, left", "beats, left")
+PLAYED = ("majmin, mono", "majmin, stereo", "beat F, mono", "beat F, stereo")
 NAN = float("nan")
 Way = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (samples,) at 16 kHz, the truth → (2, 3 · samples) at 48 kHz
 
@@ -107,31 +111,46 @@ def main() -> None:
     remember(out, settings | {"weights": fingerprint(network)})
     found: dict[str, dict[str, list[list[float]]]] = {}
     heard: dict[str, list[list[float]]] = {}
+    played: dict[str, list[list[float]]] = {}
     speed = {way: Speed() for way in ways}
     for name, folder in (word.split("=", 1) for word in args.set):
         found[name], heard[name] = {way: [] for way in ways if name != NOISE or way != "told"}, []
-        for number, (truth, mono) in enumerate(clips(name, folder, args.limit, args.seconds)):
+        played[name] = []
+        for number, (truth, mono, sheet) in enumerate(clips(name, folder, args.limit, args.seconds)):
             for way in found[name]:
                 kept = out / "clips" / f"{name}-{number}-{way}.json"
                 with_visqol, with_judges = number < args.visqol, number < args.judges and way == "StereoUpsampler"
-                record = measure(kept, ways[way], truth, mono, name == NOISE, with_visqol, with_judges)
+                record = measure(kept, ways[way], truth, mono, name == NOISE, with_visqol, with_judges, sheet)
                 found[name][way].append(record["row"])
                 speed[way].add(len(mono) / 16000, record["clock_s"], record["processor_s"])
                 if record["heard"] and with_judges:
                     heard[name].append(record["heard"])
+                    played[name] += [record["played"]] if record["played"] else []
     size = sum(weight.numel() * 2 for weight in network.parameters()) / 1e6
-    record = {"settings": vars(args), "scores": found, "heard": heard, "speed": {k: vars(v) for k, v in speed.items()}}
+    record = {"settings": vars(args), "scores": found, "heard": heard, "played": played}
+    record["speed"] = {way: vars(one) for way, one in speed.items()}
     (out / "upsampling.json").write_text(json.dumps(record, indent=1))
     print(table(found, speed, size))
-    print(heard_table(heard))
+    print(heard_table(heard, HEARD))
+    print(heard_table(played, PLAYED))
 
 
 def measure(
-    kept: Path, way: Way, truth: np.ndarray, mono: np.ndarray, noise: bool, visqol: bool, judges: bool
+    kept: Path,
+    way: Way,
+    truth: np.ndarray,
+    mono: np.ndarray,
+    noise: bool,
+    visqol: bool,
+    judges: bool,
+    sheet: LeadSheet | None,
 ) -> dict[str, Any]:
-    """What one way makes of one clip: `row` of COLUMNS, `heard` of HEARD or None, its times; what is kept stays."""
+    """What one way makes of one clip: `row` of COLUMNS, `heard` of HEARD and `played` of PLAYED, or None, its times;
+    what is kept stays.
+    """
     record: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
     wanted = {"row"} | ({"visqol"} if visqol and not noise else set()) | ({"heard"} if judges and not noise else set())
+    wanted |= {"played"} if "heard" in wanted and sheet is not None else set()
     if wanted - record.keys():
         clock, processor = time.perf_counter(), time.process_time()
         stereo = way(mono, truth)
@@ -144,28 +163,38 @@ def measure(
             record["visqol"] = opinion(same, stereo)
         if "heard" in wanted - record.keys():
             record["heard"] = agreement(mono, stereo)
+        if "played" in wanted - record.keys() and sheet is not None:
+            record["played"] = obedience(mono, stereo, sheet)
         kept.parent.mkdir(exist_ok=True)
         begun = kept.with_suffix(".begun")
         begun.write_text(json.dumps(record))
         begun.replace(kept)
-    return record | {"row": [*record["row"], record.get("visqol", NAN)], "heard": record.get("heard")}
+    judged = {name: record.get(name) for name in ("heard", "played")}
+    return record | {"row": [*record["row"], record.get("visqol", NAN)]} | judged
 
 
-def clips(name: str, folder: str, limit: int, seconds: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(truth (2, 3 · samples) at 48 kHz, mono (samples,) at 16 kHz) of a set's recordings."""
+def clips(
+    name: str, folder: str, limit: int, seconds: float
+) -> Iterator[tuple[np.ndarray, np.ndarray, LeadSheet | None]]:
+    """(truth (2, 3 · samples) at 48 kHz, mono (samples,) at 16 kHz, what it plays where that is known) of a set."""
     if name == NOISE:
         for seed in range(min(limit, 4)):
             mono = 0.1 * np.random.default_rng(seed).normal(size=round(16000 * seconds)).astype(np.float32)
-            yield np.zeros((2, 3 * len(mono)), np.float32), mono
+            yield np.zeros((2, 3 * len(mono)), np.float32), mono, None
         return
+    rows = read_metadata(Path(folder)) if (Path(folder) / "metadata.jsonl").is_file() else []
+    sheets = {Path(folder) / row["file_name"]: row["lead_sheet"] for row in rows if "lead_sheet" in row}
     files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES and ".upsampler" not in p.parts)
     files = files if len(files) <= limit else [files[i * len(files) // limit] for i in range(limit)]
     for path in tqdm(files, desc=name, unit="recording", mininterval=5):
-        truth = middle(load_audio(path, RATE, mono=False)[0], seconds)
+        wave = load_audio(path, RATE, mono=False)[0]
+        truth = middle(wave, seconds)
         if truth is None:
             print(f"left out {path}: it is mono, silent, or shorter than a second")
             continue
-        yield truth, resample(truth.mean(0), RATE, 16000)[: truth.shape[1] // 3]
+        whole = path in sheets and wave.shape[1] <= round(seconds * RATE)
+        sheet = LeadSheet.from_json(sheets[path]) if whole else None
+        yield truth, resample(truth.mean(0), RATE, 16000)[: truth.shape[1] // 3], sheet
 
 
 def middle(wave: np.ndarray, seconds: float) -> np.ndarray | None:
@@ -252,6 +281,16 @@ def agreement(mono: np.ndarray, stereo: np.ndarray) -> list[float]:
     return rows
 
 
+def obedience(mono: np.ndarray, stereo: np.ndarray, sheet: LeadSheet) -> list[float]:
+    """How much of what was played the judges hear in the mono input and in both channels' mean: PLAYED, 0 to 1."""
+    from musetune.evaluation.judges import judge
+
+    waves = ((mono, 16000), (stereo.mean(0), RATE))
+    scores = [adherence(sheet, judge(wave, rate, tempo_hint=sheet)) for wave, rate in waves]
+    values = [score[name] for name in ("majmin", "beat_f") for score in scores]
+    return [NAN if value is None else float(value) for value in values]
+
+
 def band_levels(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Level differences in dB (windows, bands), at most 24, and where the wave sounds."""
     filters = band_filters(WINDOW // 2 + 1, RATE).numpy()
@@ -314,12 +353,12 @@ def table(found: dict[str, dict[str, list[list[float]]]], speed: dict[str, Speed
     return "\n".join(lines)
 
 
-def heard_table(heard: dict[str, list[list[float]]]) -> str:
-    """Markdown: per cent of what the judges hear in the mono input; "" where they were not asked."""
-    lines = ["", f"| set | n | {' | '.join(HEARD)} |", "|" + "---|" * (len(HEARD) + 2)]
+def heard_table(heard: dict[str, list[list[float]]], columns: tuple[str, ...]) -> str:
+    """Markdown: means of what the judges heard in each set, per cent; "" where they were not asked."""
+    lines = ["", f"| set | n | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 2)]
     for name, rows in heard.items():
         if rows:
-            cells = [f"{100 * np.mean([row[i] for row in rows]):.1f}" for i in range(len(HEARD))]
+            cells = [f"{100 * np.nanmean([row[i] for row in rows]):.1f}" for i in range(len(columns))]
             lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} |")
     return "\n".join(lines) if len(lines) > 3 else ""
 

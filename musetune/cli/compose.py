@@ -103,6 +103,14 @@ Style = Annotated[
     str | None,
     typer.Option(help="style of docs/reference/styles.md, such as 'bossa nova', that goes before the prompt's"),
 ]
+Complexity = Annotated[
+    float | None,
+    typer.Option(
+        help="0 plain to 1 rich chords, as analyze measures progression_complexity: of 16 songs the nearest",
+        min=0,
+        max=1,
+    ),
+]
 PlannerOption = Annotated[str, typer.Option(help="structure transformer: nano, a folder, or a Hub id")]
 ArrangerOption = Annotated[str, typer.Option(help="stem transformer: nano, or a folder")]
 Json = Annotated[bool, typer.Option("--json", help="print it for programs")]
@@ -121,6 +129,7 @@ def plan(
     from_: From = None,
     seed: Seed = 0,
     temperature: Temperature = None,
+    complexity: Complexity = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="save it: .json, .mid, .musicxml, .mxl, .jams", dir_okay=False)
     ] = None,
@@ -140,7 +149,8 @@ def plan(
         prompt, from_, key=key, bpm=bpm, meter=meter, genre=genre, chords=chords, form=form, bars=bars, seconds=seconds
     )
     free = {} if temperature is None else {"temperature": temperature}
-    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "style": style, "styles": styles})
+    written = {"seed": seed, "style": style, "styles": styles, "harmonic_complexity": complexity}
+    sheet = _plan_sheet(prompt, planner, pins | free | written)
     files = [] if out is None else [str(sheet.save(out))]
     played = describe_style(sheet, styles)
     summary = describe(sheet, styles=styles) | {"prompt": prompt, "style": played, "seed": seed, "files": files}
@@ -160,6 +170,7 @@ def compose(
     from_: From = None,
     seed: Seed = 0,
     temperature: Temperature = None,
+    complexity: Complexity = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="name of all files; a suffix such as .mid asks for that file")
     ] = Path("song"),
@@ -245,7 +256,8 @@ def compose(
     if given is not None and source is None:
         pins = like(given, pins)
     free = {} if temperature is None else {"temperature": temperature}
-    sheet = _plan_sheet(prompt, planner, pins | free | {"seed": seed, "style": style, "styles": styles})
+    written = {"seed": seed, "style": style, "styles": styles, "harmonic_complexity": complexity}
+    sheet = _plan_sheet(prompt, planner, pins | free | written)
     options = {"stems": stem_choice or STEMS, "given": yours, "seed": seed, "styles": styles, "humanize": not on_grid}
     song = _arrange_stems(sheet, arranger, options | free)
     files = list(output.write(sheet, song, prompt.strip() or output.name.name))

@@ -68,6 +68,7 @@ from musetune.pipeline.request import (
     UNGUIDED,
     GenerationRequest,
     build_request,
+    complexity_of,
     remark_on_few_steps,
     remark_on_idle_guidance,
     remark_on_missing_sheet,
@@ -957,7 +958,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
             expression: how it is played, as an Expression or ``{"loudness_db": [(0, -20), (8, -8)], "swing": 0.62}``:
                 loudness over time in LUFS, note_density, syncopation, swing, harmonic_complexity
                 (``musetune.symbols.expression``); needs an adapter with a branch that reads it, and is pushed with the
-                music. A loop has one level.
+                music. A loop has one level. Where the song is written from the prompt, its chords are chosen for
+                harmonic_complexity.
             callback_on_step_end: called as ``f(pipe, step, timestep, {"latents": …})`` after each step; what it
                 returns under "latents"
                 goes on. ``pipe._interrupt = True`` inside it stops there; the latents so far are decoded.
@@ -997,7 +999,8 @@ class MuseTunePipeline(AudioLDM2Pipeline):
         song = False
         if self.adapter is not None and duration_seconds is not None and all(one is None for one in music):
             song = True
-            lead_sheet, arrangement = self._write_song(prompt, duration_seconds, generator, given_arguments(**settings))
+            pins = given_arguments(**settings, harmonic_complexity=complexity_of(expression))
+            lead_sheet, arrangement = self._write_song(prompt, duration_seconds, generator, pins)
             settings, duration_seconds, return_report = {}, None, True
         if lead_sheet is None and harmonic_progression is None:
             partial = {"follow": follow, "follow_seconds": follow_seconds, "window_seconds": window_seconds}

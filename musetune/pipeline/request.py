@@ -203,6 +203,12 @@ def build_request(
     )
 
 
+def complexity_of(expression: object) -> float | None:
+    """The harmonic complexity that one song's expression asks for; None where it says nothing of it."""
+    value = expression.get("harmonic_complexity") if isinstance(expression, Mapping) else None
+    return expression.harmonic_complexity if isinstance(expression, Expression) else value
+
+
 def resolve_expression(
     expression: Expression | Mapping[str, object] | list | None, prompts: int, adapter: MusicAdapter, *, stems: bool
 ) -> list[Expression | None]:

@@ -58,9 +58,9 @@ class Expression:
             raise ValueError(f"loudness_db has the times {times[:8]}; give seconds from 0 on that rise")
         for _, level in points:
             _check("loudness_db", level, *LOUDNESS)
-        for name, (low, high) in RANGES.items():
+        for name in RANGES:
             if (value := getattr(self, name)) is not None:
-                _check(name, value, low, high)
+                check_feature(name, value)
 
     def loudness_at(self, times_s: np.ndarray | list[float]) -> np.ndarray:
         """LUFS at each time (n,) in seconds.
@@ -114,6 +114,18 @@ class Expression:
             return cls(curve, **{name: float(data[name]) for name in RANGES if data.get(name) is not None})
         except TypeError as error:
             raise ValueError(f"expression: {error}; give numbers, and pairs (seconds, LUFS) in loudness_db") from None
+
+
+def check_feature(name: str, value: float) -> None:
+    """Refuse a value of one of `RANGES` that is outside of its range.
+
+    Raises:
+        ValueError: It is.
+
+    Example:
+        >>> check_feature("swing", 0.62)
+    """
+    _check(name, value, *RANGES[name])
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from musetune import LeadSheet
+from musetune.analysis.expression import hear_expression
 from musetune.evaluation import TestSheet
 from musetune.symbols.expression import Expression
 
@@ -35,23 +36,35 @@ def sheets(n: int, meter: str = "4/4") -> list[TestSheet]:
 
 
 def test_requests_differ_and_compound_meters_have_no_swing(benchmark: Any) -> None:
-    asked = [benchmark.request(test, index) for index, test in enumerate(sheets(8))]
+    asked = [benchmark.request(test, index)[0] for index, test in enumerate(sheets(8))]
     assert len(set(asked)) == 8
     assert all(one.loudness_db[-1][0] == 10.0 for one in asked)
-    assert benchmark.request(sheets(1, "6/8")[0], 0).swing is None
+    assert benchmark.request(sheets(1, "6/8")[0], 0)[0].swing is None
+
+
+def test_what_is_asked_can_be_done(benchmark: Any) -> None:
+    (test,) = sheets(1)
+    asked, wave = benchmark.request(test, 3)
+    heard = hear_expression(wave, benchmark.RATE, test.sheet)
+    assert heard.note_density == pytest.approx(asked.note_density, rel=0.15)  # a fade hides or shows some
+    middles = np.arange(0.5, 10.0, 1.0)
+    assert np.abs(heard.loudness_at(middles) - asked.loudness_at(middles)).max() < 3
+    assert 0 <= benchmark.heard_complexity(wave) <= 1
+    assert benchmark.heard_complexity(np.zeros(32000)) is None
 
 
 def test_all_as_asked_is_1_and_of_another_sheet_is_not(benchmark: Any) -> None:
     records = []
     for index, test in enumerate(sheets(12)):
-        asked = benchmark.request(test, index)
+        asked, _ = benchmark.request(test, index)
         obeyed = {"majmin": 0.9, "beat_f": None}
         quiet = Expression(((0, -30.0 + index % 3),), 6.0, 0.1).to_json()
         record = {"request": asked.to_json(), "seconds": 10.0, "asked": asked.to_json() | obeyed}
         records.append(record | {"rendered": asked.to_json() | obeyed, "absent": quiet | obeyed})
     rows = benchmark.figures(records)
-    for name in ("loudness level", "loudness curve", "note_density", "syncopation", "swing"):
+    for name in ("loudness level", "loudness curve", *benchmark.SCALARS):
         assert rows["asked"][name].mean == pytest.approx(1.0)
+        assert rows["rendered"][name].mean == pytest.approx(1.0)
         other = rows["asked of another sheet"][name]
         assert other is None or other.mean < 0.8, name
     assert rows["asked"]["curve off by, dB"].mean == pytest.approx(0.0)

@@ -14,6 +14,7 @@ from musetune import LeadSheet, MuseTunePipeline
 from musetune.pipeline.request import PLAIN_LUFS
 from musetune.symbols.expression import Expression
 
+SEED = seeded().initial_seed()
 LOUD_AND_SWUNG = {"loudness_db": [(0, -20), (1, -8)], "swing": 0.62}
 
 
@@ -46,6 +47,16 @@ def test_expression_is_heard_as_a_dictionary_or_a_value(pipe: MuseTunePipeline) 
 
 def test_it_counts_beside_parts_of_a_sheet(pipe: MuseTunePipeline) -> None:
     assert not np.array_equal(audio(pipe, follow=["chords"], expression=LOUD_AND_SWUNG), audio(pipe, follow=["chords"]))
+
+
+@pytest.mark.slow
+def test_a_songs_chords_are_chosen_for_its_complexity(pipe: MuseTunePipeline) -> None:
+    alone = {"harmonic_progression": None, "bpm": None, "duration_seconds": 6, "num_inference_steps": 1}
+    for wanted in (0.0, 1.0):
+        for said in ({"harmonic_complexity": wanted}, Expression(harmonic_complexity=wanted)):
+            made = play(pipe, **alone, expression=said)
+            assert made.plan == pipe.plan("warm pop", duration_seconds=6, seed=SEED, harmonic_complexity=wanted)
+    assert play(pipe, **alone, expression={"swing": 0.5}).plan == pipe.plan("warm pop", duration_seconds=6, seed=SEED)
 
 
 def test_a_batch_has_one_for_each_prompt(pipe: MuseTunePipeline) -> None:

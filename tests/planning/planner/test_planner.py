@@ -17,6 +17,8 @@ from musetune.planning.planner.planner import NANO, Planner, plan
 from musetune.planning.planner.prompt_text import normalise, shared_words
 from musetune.planning.planner.tokenizer import plan_ids, read_prompts
 from musetune.symbols import LeadSheet
+from musetune.theory.harmony.complexity import progression_complexity
+from musetune.theory.numerals.context import romans
 
 shipped = pytest.mark.skipif(
     not (NANO / "model.safetensors").is_file(), reason="the planner's weights are not in this checkout"
@@ -39,6 +41,21 @@ def test_seeds_and_temperature(tmp_path):
     assert planner.plan("a song", bars=4, temperature=0, seed=1) == planner.plan(
         "a song", bars=4, temperature=0, seed=2
     )
+
+
+@shipped
+def test_chords_are_as_plain_or_as_rich_as_asked():
+    def complexity(wanted: float | None, prompt: str) -> float:
+        song = plan(prompt, bars=16, seed=3, harmonic_complexity=wanted)
+        return progression_complexity(song, romans(song)) or 0.0
+
+    for prompt in ("classical piano", "electronic track", "jazz ballad"):
+        low, high = complexity(0.0, prompt), complexity(1.0, prompt)
+        assert low < high
+        middle = (low + high) / 2
+        assert abs(complexity(middle, prompt) - middle) < high - middle
+    with pytest.raises(ValueError, match=r"harmonic_complexity=1\.5 is outside of 0 to 1"):
+        plan("a song", harmonic_complexity=1.5)
 
 
 def test_a_tokenizer_without_the_plans_words_is_refused():
