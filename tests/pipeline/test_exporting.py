@@ -225,6 +225,7 @@ def test_hifigan_is_exported_whole(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
+@pytest.mark.heavy
 def test_the_layout_says_what_sound_is_made_of(pipe: MuseTunePipeline, folder: Path) -> None:
     """With it alone a reader gets from noise to latents, from these to the decoder, from frames to seconds."""
     layout = json.loads((folder / "layout.json").read_text())
