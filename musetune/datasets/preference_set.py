@@ -18,6 +18,7 @@ from musetune.symbols.json_values import JsonObject
 SCHEMA = 1
 FILE = "preferences.json"
 KINDS = ("recogniser", "person")
+DEMONSTRATION = "demonstration"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class PreferenceSet:
 
     Attributes:
         data: The takes.
-        kind: Who preferred: recogniser or person.
+        kind: Who preferred: recogniser or person; or demonstration, where nobody compared anything.
         pairs: (place of the better take, place of the worse) in `data`.
         optimality: Place in `data` → 0…1, of the takes that have one.
 
@@ -65,6 +66,18 @@ class PreferenceSet:
         self.pairs = [(places[pair["winner"]], places[pair["loser"]]) for pair in record["pairs"]]
         self.optimality = {places[id]: float(value) for id, value in record["optimality"].items()}
 
+    @classmethod
+    def of_demonstrations(cls, folder: str | Path) -> PreferenceSet:
+        """A data set of recipes/prepare.py whose clips all count as better takes, with no worse ones beside them.
+
+        Raises:
+            FileNotFoundError: The folder is no data set.
+        """
+        made = cls.__new__(cls)
+        made.folder, made.kind, made.data = Path(folder), DEMONSTRATION, LatentDataset(folder)
+        made.pairs, made.optimality = [], {}
+        return made
+
     def __len__(self) -> int:
         return len(self.pairs)
 
@@ -72,8 +85,11 @@ class PreferenceSet:
         """What a method of `musetune.training.preference_loss` learns from, as places in `data`.
 
         Pairs, the better take first; for `nft` single takes that have an optimality, for `supervised` the better take
-        of each pair, for `refl` all takes with players' notes.
+        of each pair, for `refl` all takes with players' notes. Of demonstrations `supervised` learns from all, no other
+        method from any.
         """
+        if self.kind == DEMONSTRATION:
+            return [(place,) for place in range(len(self.data.clips))] if method == "supervised" else []
         if method == "refl":
             return [(place,) for place, clip in enumerate(self.data.clips) if clip.arrangement is not None]
         if method == "nft":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from musetune.evaluation.provenance import hash_of
@@ -81,6 +81,23 @@ def check_learned(learned: str, *, rank: int, adapter: str) -> None:
     config = json.loads((Path(find_adapter(adapter)) / "config.json").read_text(encoding="utf-8"))
     if not config.get("stem_hidden"):
         raise ValueError(f"adapter={adapter} has no branch for players' notes: tune all of it, learned=all")
+
+
+def check_demonstrations(demonstrations: Sequence[str], *, method: str, preferences: Sequence[str]) -> None:
+    """Raise ValueError where demonstrations cannot be learned from.
+
+    Args:
+        demonstrations: Data sets.
+        method: Only supervised learns from clips without worse ones beside them.
+        preferences: Other data sets, of which none may be given beside them.
+
+    Example:
+        >>> check_demonstrations(["data/rendered"], method="supervised", preferences=[])
+    """
+    if demonstrations and method != "supervised":
+        raise ValueError(f"method={method} compares takes, and demonstrations are compared with nothing: supervised")
+    if demonstrations and preferences:
+        raise ValueError("give demonstrations or preferences, not both: tune with one after the other")
 
 
 def check_notes(notes_share: float, *, requests: int | None, renderings: int) -> None:

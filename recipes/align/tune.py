@@ -6,9 +6,10 @@
 A round draws candidates from the present adapter and lets the rewards choose (as recipes/align/prefer.py does), trains
 on the pairs (method=refl: on what a network hears of the drums in all of them), and hears development sheets.
 `preferences` names data sets that prefer.py made: a recognisers' one is the first round's, people's count in every
-round, alone with people_share=1. Rounds end early where A's reward on the development sheets no longer rises or a guard
-objects. Then judges that had no part compare the best round with the adapter that was there before: report.json, and in
-adapter/ the tuned adapter where it gained by both and no guard objects, else the old one (of a LoRA: none).
+round, alone with people_share=1. `demonstrations` names data sets of recipes/prepare.py, clips as takes shall be, from
+which alone method=supervised learns. Rounds end early where A's reward on the development sheets no longer rises or a
+guard objects. Then judges that had no part compare the best round with the adapter that was there before: report.json,
+and in adapter/ the tuned adapter where it gained by both and no guard objects, else the old one (of a LoRA: none).
 
 Options: YAML files and `key=value` overrides. A run that was killed goes on with `resume_from_checkpoint=latest`, and
 ends with the weights that it would have had.
@@ -51,6 +52,7 @@ from musetune.training.preference_batches import choose_set
 from musetune.training.preference_checks import (
     adapter_digest,
     check_choice,
+    check_demonstrations,
     check_development,
     check_learned,
     check_method,
@@ -113,6 +115,7 @@ class Config:
     # what is preferred
     preferences: list[str] = field(default_factory=list)  # data sets by prefer.py: people's, and the first round's
     people_share: float = 0.5  # of the steps that learn from people, where there are both
+    demonstrations: list[str] = field(default_factory=list)  # data sets by prepare.py, all better takes, of supervised
     rounds: int = 2  # at most
     requests: int = 64  # of a round
     candidates: int = 8  # a request
@@ -136,6 +139,7 @@ class Config:
     text_dropout: float = 0.1
     stream_dropout: float = 0.1  # each stream of the sheet by itself
     condition_dropout: float = 0.1  # all streams together: guidance needs what the adapter does without music
+    arrangement_dropout: float = 0.0  # all players' notes together
     crop_rows: int | None = None  # latent rows of a random crop; null takes whole takes
     train_batch_size: int = 8  # pairs (of nft: takes) a process
     gradient_accumulation_steps: int = 1
@@ -178,8 +182,9 @@ def tune(config: Config) -> Path:
     config = replace(config, mixed_precision=precision, rewards=config.rewards or dict(DEFAULT_WEIGHTS))
     given = [PreferenceSet(folder) for folder in config.preferences]
     people, ready = ([one for one in given if one.kind == kind] for kind in ("person", "recogniser"))
+    shown = [PreferenceSet.of_demonstrations(folder) for folder in config.demonstrations]
     people_alone = bool(people) and config.people_share == 1
-    draws = not people_alone and (config.rounds > 1 or not ready)
+    draws = not people_alone and not shown and (config.rounds > 1 or not ready)
     check(config, draws)
     out = Path(config.output_dir)
     quiet()
@@ -205,8 +210,8 @@ def tune(config: Config) -> Path:
         return None if number is None else out / f"round-{number}"
 
     def prepare(number: int, start: int | None) -> bool:
-        if people_alone or (number == 1 and ready):
-            sets[:] = given
+        if shown or people_alone or (number == 1 and ready):
+            sets[:] = shown or given
         else:
             choice = {n: getattr(config, n) for n in ("requests", "candidates", "margin", "pairs_a_request")}
             candidates = out / f"round-{number}" / "candidates"
@@ -330,7 +335,13 @@ def loss_for(config: Config, run: PreferenceRun) -> PreferenceLoss:
         config.beta,
         config.winner_weight,
         config.nft_beta,
-        Dropout(config.text_dropout, config.stream_dropout, config.condition_dropout, span=0.0),
+        Dropout(
+            config.text_dropout,
+            config.stream_dropout,
+            config.condition_dropout,
+            span=0.0,
+            arrangement=config.arrangement_dropout,
+        ),
         config.crop_rows,
         config.seed,
         feedback,
@@ -421,6 +432,7 @@ def check(config: Config, draws: bool) -> None:
     check_learned(config.learned, rank=config.rank, adapter=config.adapter)
     check_rounds(rounds=config.rounds, max_train_steps=config.max_train_steps, people_share=config.people_share)
     adapter_digest(config.adapter)
+    check_demonstrations(config.demonstrations, method=config.method, preferences=config.preferences)
     if config.method == "refl" or config.learned == "players":
         check_notes(config.notes_share, requests=config.requests if draws else None, renderings=config.renderings)
     if draws:
