@@ -29,6 +29,13 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (one.kind, one.pairs, one.optimality, len(one)) == ("recogniser", [(2, 0)], {2: 0.9, 0: 0.1}, 1)
 
 
+def test_all_demonstrations_are_better_takes(tmp_path: Path) -> None:
+    make_dataset(tmp_path, 3)
+    shown = PreferenceSet.of_demonstrations(tmp_path)
+    assert (shown.kind, shown.items("supervised")) == ("demonstration", [(0,), (1,), (2,)])
+    assert not any(shown.items(method) for method in ("dpo", "crpo", "nft", "refl"))
+
+
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     make_dataset(tmp_path, 2)
     with pytest.raises(ValueError, match="kind='dog' is none of"):

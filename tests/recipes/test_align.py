@@ -134,6 +134,24 @@ def test_each_method_learns_what_is_preferred(
     assert any(not torch.equal(before[k], after[k]) for k in before)
 
 
+def test_demonstrations_teach_alone(base: Path, adapter: Path, preferred: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    make_dataset(data, 5)
+    shown = f"demonstrations=[{data}]"
+    learn = ("max_train_steps=40", "learning_rate=1e-3", "lr_warmup_steps=1", "arrangement_dropout=0.5")
+    out = tune_here(base, adapter, tmp_path / "run", shown, "method=supervised", *learn)
+    losses = [line["loss"] for line in log_of(tmp_path / "run")]
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])
+    assert json.loads((out / "training.json").read_text())["data"]["clips"] == 5
+    assert not (tmp_path / "run" / "round-1" / "candidates").exists()  # nothing is drawn
+    for options, message in (
+        ((shown, "method=crpo"), "method=crpo compares takes"),
+        ((shown, "method=supervised", f"preferences=[{preferred}]"), "give demonstrations or preferences"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tune_here(base, adapter, tmp_path / "other", *options)
+
+
 def test_people_alone_teach_a_lora_while_the_adapter_stays(base: Path, adapter: Path, tmp_path: Path) -> None:
     people = preference_set(tmp_path / "people", "person")
     out = tune_here(
