@@ -56,7 +56,7 @@ def test_configs_of_preference_tuning_are_read() -> None:
     from recipes.align import prefer, tune
 
     configs = FINETUNE.parent / "configs"
-    for name in ("align", "align_drums", "align_nft", "taste"):
+    for name in ("align", "align_demonstrations", "align_drums", "align_nft", "taste"):
         config = tune.load_config([str(configs / f"{name}.yaml"), "output_dir=out", "preferences=[mine]"])
         tune.check(replace(config, rewards=config.rewards or DEFAULT_WEIGHTS), draws=True)
     drawn = prefer.load_config([str(configs / "prefer.yaml"), "output_dir=out"])
