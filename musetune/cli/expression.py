@@ -18,16 +18,13 @@ Loudness = Annotated[
 ]
 Swing = Annotated[
     float | None,
-    typer.Option(
-        help="place of the second half of a beat: 0.5 even, 0.67 a shuffle; nano follows it loosely", min=0.4, max=0.8
-    ),
+    typer.Option(help="place of the second half of a beat: 0.5 even, 0.67 a shuffle", min=0.4, max=0.8),
 ]
 Density = Annotated[
-    float | None, typer.Option(help="onsets a second, as analyze counts them; nano hardly follows it", min=0, max=100)
+    float | None,
+    typer.Option(help="onsets a second, as analyze counts them; nano follows it in part at best", min=0, max=100),
 ]
-Syncopation = Annotated[
-    float | None, typer.Option(help="0 on the beats, 1 against them, as analyze measures it; nano hardly follows it")
-]
+Syncopation = Annotated[float | None, typer.Option(help="0 on the beats, 1 against them, as analyze measures it")]
 
 
 def expression_of(

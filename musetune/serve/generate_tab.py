@@ -329,7 +329,7 @@ def expression_fields() -> list[gr.Number]:
             for label, info, elem_id in (
                 ("Loudness first", "LUFS, such as -30; empty or 0: as it comes", "loudness-first"),
                 ("Loudness last", "LUFS, such as -16", "loudness-last"),
-                ("Swing", "0.5 even to 0.7; 0.67 a shuffle; followed loosely", "swing"),
+                ("Swing", "0.5 even to 0.7; 0.67 a shuffle", "swing"),
             )
         ]
 
