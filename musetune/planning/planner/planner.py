@@ -126,8 +126,8 @@ class Planner:
                 that the prompt names; pins go before it.
             styles: A YAML file of styles that go before those of the package (docs/reference/styles.md).
             harmonic_complexity: 0–1, of `musetune.theory.harmony.complexity.progression_complexity`: of `DRAWS` songs
-                that are written side by side, the one that comes nearest. How far it can go depends on the style: a
-                blues has one form, pop reaches from 0.15 to 0.25, jazz from 0.45 to 0.6.
+                that are written side by side, the one that comes nearest. How far it can go depends on the words:
+                eight songs of "happy pop song" had 0.17 to 0.24, of "warm jazz trio" 0.47 to 0.58.
 
         Returns:
             The song in whole bars. Where a prompt words both a form and seconds that no whole phrases fill, a remark
