@@ -27,6 +27,8 @@ from musetune.models.sizes import check_sizes
 from musetune.models.weight_checks import check_finite, refuse_weight_indices
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from diffusers import AudioLDM2UNet2DConditionModel
     from peft import LoraConfig
@@ -339,6 +341,22 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
         if self._lora_config is None:
             return {}
         return lora.state(self._unet[0], LORA_NAME) if self._unet else dict(self._lora_weights)
+
+    def replace_lora_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Put other weights into the LoRA of an adapter that is attached to no U-Net.
+
+        Args:
+            weights: Under the keys and in the shapes of `lora_weights`.
+
+        Raises:
+            ValueError: Other keys or shapes, or an attached adapter.
+        """
+        if self._unet:
+            raise ValueError("this adapter is attached; detach() it first")
+        shapes = [{key: tensor.shape for key, tensor in one.items()} for one in (self._lora_weights, weights)]
+        if shapes[0] != shapes[1]:
+            raise ValueError("these weights have other names or shapes than the adapter's LoRA")
+        self._lora_weights = dict(weights)
 
     @property
     def strength(self) -> float:

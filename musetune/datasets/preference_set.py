@@ -41,6 +41,7 @@ class PreferenceSet:
         kind: Who preferred: recogniser or person; or demonstration, where nobody compared anything.
         pairs: (place of the better take, place of the worse) in `data`.
         optimality: Place in `data` → 0…1, of the takes that have one.
+        notes_told: Whether who learns from a take is always told its players' notes, which its sheet does not imply.
 
     Raises:
         FileNotFoundError: The folder holds no preferences yet.
@@ -65,17 +66,25 @@ class PreferenceSet:
             raise ValueError(f"{path} tells of takes that are not there: {', '.join(lost[:5])}")
         self.pairs = [(places[pair["winner"]], places[pair["loser"]]) for pair in record["pairs"]]
         self.optimality = {places[id]: float(value) for id, value in record["optimality"].items()}
+        self.notes_told = False
 
     @classmethod
-    def of_demonstrations(cls, folder: str | Path) -> PreferenceSet:
+    def of_demonstrations(cls, folder: str | Path, *, notes_told: bool = False) -> PreferenceSet:
         """A data set of recipes/prepare.py whose clips all count as better takes, with no worse ones beside them.
+
+        Args:
+            folder: The data set's.
+            notes_told: Whether their players' notes are always told.
 
         Raises:
             FileNotFoundError: The folder is no data set.
+            ValueError: Notes are to be told, and clips have none.
         """
         made = cls.__new__(cls)
         made.folder, made.kind, made.data = Path(folder), DEMONSTRATION, LatentDataset(folder)
-        made.pairs, made.optimality = [], {}
+        made.pairs, made.optimality, made.notes_told = [], {}, notes_told
+        if notes_told and (silent := [clip.id for clip in made.data.clips if clip.arrangement is None]):
+            raise ValueError(f"{folder} has clips without players' notes, such as {silent[0]}: no notes can be told")
         return made
 
     def __len__(self) -> int:

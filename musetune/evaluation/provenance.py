@@ -62,8 +62,8 @@ def remember(out: Path, now: JsonObject) -> None:
     Raises ValueError where it holds audio that depends on something else.
     """
     path = out / "settings.json"
-    if path.exists() and (before := json.loads(path.read_text())) != now:
-        differing = [key for key in sorted(now.keys() | before.keys()) if before.get(key) != now.get(key)]
+    before = json.loads(path.read_text()) if path.exists() else now
+    if differing := [key for key in sorted(now.keys() | before.keys()) if before.get(key) != now.get(key)]:
         raise ValueError(
             f"{out} holds audio made with another {', '.join(differing)}; give another folder or remove it"
         )

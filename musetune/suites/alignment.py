@@ -22,7 +22,7 @@ from musetune.evaluation.guards import PolicyFigures
 from musetune.evaluation.rewards import RequestedTake, Reward, measure_rewards, weighted_mean
 from musetune.evaluation.whole_files import write_json
 from musetune.planning.rules.orchestrate import orchestrate
-from musetune.suites.candidates import CandidateRequest, draw_takes
+from musetune.suites.candidates import CandidateRequest, DrawSettings, draw_takes
 
 FIGURES, TIMBRE = "figures.json", "timbre.npz"
 
@@ -35,7 +35,7 @@ def listen_to_policy(
     weights: Mapping[str, float],
     *,
     seeds: Sequence[int],
-    steps: int,
+    how: DrawSettings,
     soundfont: str | None = None,
 ) -> PolicyFigures:
     """Play each request at each seed and say what A hears; takes that are there already are read.
@@ -47,7 +47,7 @@ def listen_to_policy(
         rewards: Functions of the rewards.
         weights: Their weights.
         seeds: At least two, the same for each policy that is compared.
-        steps: Denoising steps.
+        how: Takes are drawn.
         soundfont: Of the renderings that the Fréchet distance is to; None: what is found.
     """
     means: dict[str, float] = {}
@@ -56,7 +56,7 @@ def listen_to_policy(
     ours: dict[str, np.ndarray] = {}
     theirs: dict[str, np.ndarray] = {}
     for number, request in enumerate(tqdm(requests, unit="sheet", desc=f"{folder.name} heard")):
-        takes = development_takes(encoder, request, folder, seeds, steps)
+        takes = development_takes(encoder, request, folder, seeds, how)
         ours[request.name] = np.concatenate([timbre(take.wave, take.rate) for take in takes])
         real = renderings(request, number, seeds, takes[0].rate, soundfont)
         theirs[request.name] = np.concatenate([timbre(wave, takes[0].rate) for wave in real])
@@ -71,12 +71,12 @@ def listen_to_policy(
 
 
 def development_takes(
-    encoder: LatentEncoder, request: CandidateRequest, folder: Path, seeds: Sequence[int], steps: int
+    encoder: LatentEncoder, request: CandidateRequest, folder: Path, seeds: Sequence[int], how: DrawSettings
 ) -> list[RequestedTake]:
     """The policy's takes of one development sheet; those of a run that was killed are read."""
     paths = [audio_path(folder, request, seed) for seed in seeds]
     if not all(path.exists() for path in paths):
-        _, takes = draw_takes(encoder.pipe, request, seeds, steps)
+        _, takes = draw_takes(encoder.pipe, request, seeds, how)
         for path, take in zip(paths, takes, strict=True):
             scratch = path.with_suffix(".partial")
             save_audio(scratch, take.wave, take.rate, "wav")

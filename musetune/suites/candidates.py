@@ -32,6 +32,25 @@ LONGER = (1.5, 2.0, 3.0)  # times the clip: plans fill whole phrases, and are cu
 
 
 @dataclass(frozen=True)
+class DrawSettings:
+    """How takes are drawn.
+
+    Attributes:
+        steps: Denoising steps.
+        guidance_scale: How hard words are pushed; None: as every call does.
+        music_guidance_scale: How hard the music is pushed; None: as every call does.
+
+    Example:
+        >>> DrawSettings(20, guidance_scale=5.0).music_guidance_scale is None
+        True
+    """
+
+    steps: int
+    guidance_scale: float | None = None
+    music_guidance_scale: float | None = None
+
+
+@dataclass(frozen=True)
 class CandidateRequest:
     """What all candidates of a request answer; its name is unique in a data set. arrangement None: the sheet alone."""
 
@@ -89,14 +108,16 @@ def load_policy(encoder: LatentEncoder, adapter: str, theory: str | None = None)
 
 
 def draw_takes(
-    pipe: MuseTunePipeline, request: CandidateRequest, seeds: Sequence[int], steps: int
+    pipe: MuseTunePipeline, request: CandidateRequest, seeds: Sequence[int], how: DrawSettings
 ) -> tuple[Tensor, list[RequestedTake]]:
     """Latents (K, channels, rows, cols) and takes of one request, one a seed, in the seeds' order."""
     output = pipe(
         request.prompt,
         lead_sheet=request.sheet,
         arrangement=request.arrangement,
-        num_inference_steps=steps,
+        num_inference_steps=how.steps,
+        guidance_scale=how.guidance_scale,
+        music_guidance_scale=how.music_guidance_scale,
         num_waveforms_per_prompt=len(seeds),
         generator=[torch.Generator().manual_seed(seed) for seed in seeds],
         output_type="latent",
@@ -127,7 +148,7 @@ def draw_candidates(
     *,
     candidates: int,
     seed: int,
-    steps: int,
+    how: DrawSettings,
     about: Mapping[str, object],
 ) -> LatentDataset:
     """Draw and score all candidates into a data set; those that are there are passed over, so a killed run goes on.
@@ -139,7 +160,7 @@ def draw_candidates(
         rewards: What is measured of every take.
         candidates: K, a request.
         seed: Of the run: the seeds of the candidates follow from it and from the request's name.
-        steps: Denoising steps.
+        how: They are drawn.
         about: The policy, for each clip's provenance.
     """
     with (
@@ -149,7 +170,7 @@ def draw_candidates(
         for request in requests:
             if request.name not in writer.done:
                 seeds = candidate_seeds(request.name, candidates, seed)
-                latents, takes = draw_takes(encoder.pipe, request, seeds, steps)
+                latents, takes = draw_takes(encoder.pipe, request, seeds, how)
                 latents = latents[:, :, : encoder.info.rows]  # a sheet may end within the row that follows
                 seconds = encoder.info.rows * encoder.info.row_s
                 clips = [

@@ -18,6 +18,7 @@ from musetune.evaluation.rewards import find_rewards
 from musetune.suites.alignment import FIGURES, listen_to_policy, read_figures
 from musetune.suites.candidates import (
     CandidateRequest,
+    DrawSettings,
     draw_candidates,
     load_policy,
     plan_candidate_requests,
@@ -41,7 +42,7 @@ class PolicySettings:
         seconds: Of a take.
         prompts: Words that lead sheets are planned for; None: six genres in turn.
         notes_share: Share of the requests with players' notes, 0…1.
-        steps: Denoising steps.
+        how: Takes are drawn.
         rewards: Weight of each, by name.
         soundfont: Of renderings; None: what is found.
         seed: Other songs with another one.
@@ -55,7 +56,7 @@ class PolicySettings:
     seconds: float
     prompts: Sequence[str] | None
     notes_share: float
-    steps: int
+    how: DrawSettings
     rewards: Mapping[str, float]
     soundfont: str | None
     seed: int
@@ -142,7 +143,7 @@ class PolicyPlayer:
             find_rewards(settings.rewards),
             candidates=candidates,
             seed=settings.seed,
-            steps=settings.steps,
+            how=settings.how,
             about={"policy": "before" if policy is None else policy.name},
         )
         return prefer(
@@ -167,7 +168,7 @@ class PolicyPlayer:
             find_rewards(settings.rewards),
             settings.rewards,
             seeds=settings.development_seeds,
-            steps=settings.steps,
+            how=settings.how,
             soundfont=settings.soundfont,
         )
 

@@ -1,13 +1,43 @@
-"""Which of several sets of preferences a batch is from: people's and recognisers' mix with a weight."""
+"""What a round of preference tuning learns from, and which of several sets a batch is from: people's and recognisers'
+mix with a weight.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from musetune.datasets.preference_set import PreferenceSet
 from musetune.training.seeding import generator
+
+
+@dataclass(frozen=True)
+class KnownSets:
+    """What is preferred before anything is drawn.
+
+    Attributes:
+        people: Their verdicts.
+        ready: Recognisers' pairs for the first round.
+        shown: Demonstrations, which every round learns from.
+        alone: Whether nothing is drawn: people alone count, or an adapter from elsewhere takes the round's place.
+    """
+
+    people: list[PreferenceSet]
+    ready: list[PreferenceSet]
+    shown: list[PreferenceSet]
+    alone: bool
+
+    def draws(self, rounds: int) -> bool:
+        """Whether any of so many rounds draws candidates."""
+        return not self.alone and not self.shown and (rounds > 1 or not self.ready)
+
+    def of_round(self, number: int) -> list[PreferenceSet] | None:
+        """What a round, from 1 on, learns from; None: its candidates are to be drawn."""
+        if self.shown:
+            return self.shown
+        return [*self.people, *self.ready] if self.alone or (number == 1 and self.ready) else None
 
 
 def choose_set(sets: Sequence[PreferenceSet], method: str, people_share: float, seed: int, count: int) -> int:

@@ -100,6 +100,27 @@ def check_demonstrations(demonstrations: Sequence[str], *, method: str, preferen
         raise ValueError("give demonstrations or preferences, not both: tune with one after the other")
 
 
+def check_tuned(tuned: str | None, *, sheets: int, learned: Sequence[str]) -> None:
+    """Raise ValueError for an adapter from elsewhere that cannot be compared with the one that was there before.
+
+    Args:
+        tuned: Bundled name, folder or Hub id of a theory adapter; None: a round is trained.
+        sheets: On which they are compared.
+        learned: Data sets that a round would learn from.
+
+    Example:
+        >>> check_tuned("theory", sheets=12, learned=[])
+    """
+    if tuned is None:
+        return
+    if learned:
+        raise ValueError(f"tuned={tuned} is compared and not trained: leave {', '.join(learned)} out")
+    if not sheets:
+        raise ValueError(f"tuned={tuned} cannot be compared on development_sheets=0: give 12")
+    if is_lora(find_adapter(tuned)):
+        raise ValueError(f"tuned={tuned} is a LoRA: give a theory adapter")
+
+
 def check_notes(notes_share: float, *, requests: int | None, renderings: int) -> None:
     """Raise ValueError where notes would be learned from, and there are none, or too few to learn to hear them.
 

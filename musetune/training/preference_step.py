@@ -95,9 +95,10 @@ class PreferenceLoss:
             [generator for column in (first, *twins) for generator in column],
             frames_per_row=run.denoiser.adapter.config.frames_per_row,
             crop_rows=self.crop_rows,
-            dropout=self.dropout,
+            dropout=replace(self.dropout, arrangement=0.0, stem=0.0) if run.sets[chosen].notes_told else self.dropout,
         ).to(device)
-        t = seeding.timesteps(first, len(run.alphas)).repeat(len(columns)).to(device)
+        sampling = "stratified" if self.method == "supervised" else "uniform"
+        t = seeding.timesteps(first, len(run.alphas), sampling).repeat(len(columns)).to(device)
         noise = seeding.noise(first, batch.latents.shape[1:]).repeat(len(columns), 1, 1, 1).to(device)
         noisy = add_noise(batch.latents, noise, run.alphas, t)
         wanted = target(batch.latents, noise, run.alphas, t, kind)

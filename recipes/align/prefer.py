@@ -34,6 +34,7 @@ from musetune.hub.locate import find_base
 from musetune.pipeline.loading import quiet
 from musetune.suites.candidates import (
     CandidateRequest,
+    DrawSettings,
     check_policy,
     draw_candidates,
     load_policy,
@@ -64,6 +65,8 @@ class Config:
     sheets: str | None = None  # folder of lead sheets to play instead of planned ones, each from its start
     notes_share: float = 0.0  # share of the planned requests with players' notes, 0–1
     num_inference_steps: int = 20
+    guidance_scale: float | None = None  # how hard words are pushed; null: as every call does
+    music_guidance_scale: float | None = None  # how hard the music is pushed; null: as every call does
     seed: int = 0  # of the first request; candidates' seeds follow from it and the request. Another seed, other songs
     # what is preferred
     rewards: dict[str, float] = field(default_factory=dict)  # weight by name; {}: musetune.evaluation.rewards' default
@@ -117,7 +120,7 @@ def make_preferences(config: Config) -> Path:
         rewards,
         candidates=config.candidates,
         seed=config.seed,
-        steps=config.num_inference_steps,
+        how=DrawSettings(config.num_inference_steps, config.guidance_scale, config.music_guidance_scale),
         about={"adapter": Path(config.adapter).name, "weights": weights_of(pipe, pipe.loras.mix if pipe.loras else {})},
     )
     return choose(config, encoder, data)

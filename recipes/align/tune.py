@@ -7,7 +7,8 @@ A round draws candidates from the present adapter and lets the rewards choose (a
 on the pairs (method=refl: on what a network hears of the drums in all of them), and hears development sheets.
 `preferences` names data sets that prefer.py made: a recognisers' one is the first round's, people's count in every
 round, alone with people_share=1. `demonstrations` names data sets of recipes/prepare.py, clips as takes shall be, from
-which alone method=supervised learns. Rounds end early where A's reward on the development sheets no longer rises or a
+which alone method=supervised learns. `tuned` names an adapter from elsewhere, such as average.py makes, which takes the
+place of a round. Rounds end early where A's reward on the development sheets no longer rises or a
 guard objects. Then judges that had no part compare the best round with the adapter that was there before: report.json,
 and in adapter/ the tuned adapter where it gained by both and no guard objects, else the old one (of a LoRA: none).
 
@@ -41,6 +42,7 @@ from musetune.evaluation.yamnet import YamNet
 from musetune.hub.locate import find_adapter
 from musetune.pipeline.loading import quiet
 from musetune.suites.alignment import read_figures
+from musetune.suites.candidates import DrawSettings
 from musetune.suites.policy import PolicyPlayer, PolicySettings, draw_round, hear_policy, train_stroke_ears
 from musetune.suites.rounds import RoundsOutcome, run_rounds
 from musetune.suites.stroke_listening import load_stroke_network
@@ -48,7 +50,7 @@ from musetune.suites.verdict import Hearing, keep_better_adapter
 from musetune.training import Dropout, seeding
 from musetune.training.checkpoint import find_checkpoint
 from musetune.training.config import command_line, read, run_command
-from musetune.training.preference_batches import choose_set
+from musetune.training.preference_batches import KnownSets, choose_set
 from musetune.training.preference_checks import (
     adapter_digest,
     check_choice,
@@ -58,6 +60,7 @@ from musetune.training.preference_checks import (
     check_method,
     check_notes,
     check_rounds,
+    check_tuned,
 )
 from musetune.training.preference_run import WEIGHTS, PreferenceRun, save_round
 from musetune.training.preference_step import PreferenceLoss, check_set, set_up_round
@@ -94,6 +97,8 @@ HEARD = (
     "prompts",
     "notes_share",
     "num_inference_steps",
+    "guidance_scale",
+    "music_guidance_scale",
     "rewards",
     "soundfont",
     "candidates",
@@ -116,6 +121,8 @@ class Config:
     preferences: list[str] = field(default_factory=list)  # data sets by prefer.py: people's, and the first round's
     people_share: float = 0.5  # of the steps that learn from people, where there are both
     demonstrations: list[str] = field(default_factory=list)  # data sets by prepare.py, all better takes, of supervised
+    demonstrations_of_notes: list[str] = field(default_factory=list)  # the like, whose players' notes are always told
+    tuned: str | None = None  # an adapter that was tuned or averaged elsewhere: guards and judges alone, no training
     rounds: int = 2  # at most
     requests: int = 64  # of a round
     candidates: int = 8  # a request
@@ -123,6 +130,8 @@ class Config:
     prompts: list[str] | None = None  # words that lead sheets are planned for; null: six genres in turn
     notes_share: float = 0.0  # share of the requests with players' notes, 0–1
     num_inference_steps: int = 20
+    guidance_scale: float | None = None  # how hard words are pushed in all takes; null: as every call does
+    music_guidance_scale: float | None = None  # how hard the music is pushed; null: as every call does
     rewards: dict[str, float] = field(default_factory=dict)  # weight by name, as prefer.py has them; {}: its default
     margin: float = 0.05  # takes that are no further apart are no pair
     pairs_a_request: int = 1  # 1: best and worst; 2: the second best and the second worst too; …
@@ -180,12 +189,8 @@ def tune(config: Config) -> Path:
     """Tune as `config` says; returns the folder of the adapter that is to be used."""
     precision = resolve_mixed_precision(config.mixed_precision)
     config = replace(config, mixed_precision=precision, rewards=config.rewards or dict(DEFAULT_WEIGHTS))
-    given = [PreferenceSet(folder) for folder in config.preferences]
-    people, ready = ([one for one in given if one.kind == kind] for kind in ("person", "recogniser"))
-    shown = [PreferenceSet.of_demonstrations(folder) for folder in config.demonstrations]
-    people_alone = bool(people) and config.people_share == 1
-    draws = not people_alone and not shown and (config.rounds > 1 or not ready)
-    check(config, draws)
+    known = known_sets(config)
+    check(config, known.draws(config.rounds))
     out = Path(config.output_dir)
     quiet()
     accelerator = start_accelerator(
@@ -200,42 +205,19 @@ def tune(config: Config) -> Path:
     if accelerator.is_main_process:
         heard = (*HEARD, "renderings") if config.method == "refl" else HEARD
         depends = {name: value for name, value in asdict(config).items() if name in heard}
-        remember(out, depends | {"adapter's weights": adapter_digest(config.adapter)})
+        weights = {"adapter's weights": adapter_digest(config.adapter)}
+        if config.tuned is not None:
+            weights["tuned adapter's weights"] = adapter_digest(config.tuned)
+        remember(out, depends | weights)
         warn_of_missing_judges(config)
     player = PolicyPlayer(settings_of(config), str(accelerator.device))
     before = hear_policy(accelerator, player, None, out / "before")
-    sets: list[PreferenceSet] = []
-
-    def folder_of(number: int | None) -> Path | None:
-        return None if number is None else out / f"round-{number}"
-
-    def prepare(number: int, start: int | None) -> bool:
-        if shown or people_alone or (number == 1 and ready):
-            sets[:] = shown or given
-        else:
-            choice = {n: getattr(config, n) for n in ("requests", "candidates", "margin", "pairs_a_request")}
-            candidates = out / f"round-{number}" / "candidates"
-            sets[:] = [*people, draw_round(accelerator, player, folder_of(start), candidates, number, **choice)]
-        if config.method == "refl":
-            for one in sets:
-                check_set(one, config.method)
-            train_stroke_ears(accelerator, player, out / STROKES, config.renderings)
-        return all(one.items(config.method) for one in sets)
-
-    def train_and_hear(number: int, start: int | None) -> PolicyFigures | None:
-        folder = out / f"round-{number}"
-        player.free()  # a second base has no room beside the one that learns
-        train(config, accelerator, folder_of(start), folder, sets, steps_before=(number - 1) * config.max_train_steps)
-        figures = hear_policy(accelerator, player, folder, folder)
-        if figures is not None:
-            accelerator.log({"development reward": figures.mean_reward}, number * config.max_train_steps)
-        return figures
-
+    rounds = Rounds(config, accelerator, player, known)
     outcome = run_rounds(
-        config.rounds,
+        1 if config.tuned is not None else config.rounds,
         before,
-        prepare,
-        train_and_hear,
+        rounds.prepare,
+        rounds.train_and_hear,
         limits=limits(config),
         min_gain=config.min_gain,
         say=accelerator.print,
@@ -247,6 +229,56 @@ def tune(config: Config) -> Path:
     accelerator.wait_for_everyone()
     accelerator.end_training()
     return out / "adapter" if (out / "adapter").is_dir() else Path(find_adapter(config.adapter))
+
+
+def known_sets(config: Config) -> KnownSets:
+    """The data sets that `config` names."""
+    given = [PreferenceSet(folder) for folder in config.preferences]
+    people, ready = ([one for one in given if one.kind == kind] for kind in ("person", "recogniser"))
+    shown = [PreferenceSet.of_demonstrations(folder) for folder in config.demonstrations]
+    shown += [PreferenceSet.of_demonstrations(folder, notes_told=True) for folder in config.demonstrations_of_notes]
+    return KnownSets(people, ready, shown, config.tuned is not None or (bool(people) and config.people_share == 1))
+
+
+class Rounds:
+    """The rounds of one run: what each learns from, its training, and what A hears of it."""
+
+    def __init__(self, config: Config, accelerator: Accelerator, player: PolicyPlayer, known: KnownSets) -> None:
+        self.config, self.accelerator, self.player, self.known = config, accelerator, player, known
+        self.sets: list[PreferenceSet] = []
+
+    def folder(self, number: int | None) -> Path | None:
+        """A round's; None of the adapter that was there before."""
+        return None if number is None else Path(self.config.output_dir) / f"round-{number}"
+
+    def prepare(self, number: int, start: int | None) -> bool:
+        """Find or draw what a round learns from; whether it is anything."""
+        config, known = self.config, self.known.of_round(number)
+        if known is None:
+            choice = {n: getattr(config, n) for n in ("requests", "candidates", "margin", "pairs_a_request")}
+            candidates = Path(config.output_dir) / f"round-{number}" / "candidates"
+            drawn = draw_round(self.accelerator, self.player, self.folder(start), candidates, number, **choice)
+            known = [*self.known.people, drawn]
+        self.sets = known
+        if config.method == "refl" and config.tuned is None:
+            for one in known:
+                check_set(one, config.method)
+            train_stroke_ears(self.accelerator, self.player, Path(config.output_dir) / STROKES, config.renderings)
+        return all(one.items(config.method) for one in known)
+
+    def train_and_hear(self, number: int, start: int | None) -> PolicyFigures | None:
+        """Train a round, or take the adapter from elsewhere, and let A hear it."""
+        config, folder = self.config, Path(self.config.output_dir) / f"round-{number}"
+        self.player.free()  # a second base has no room beside the one that learns
+        if config.tuned is None:
+            steps_before = (number - 1) * config.max_train_steps
+            train(config, self.accelerator, self.folder(start), folder, self.sets, steps_before=steps_before)
+        elif self.accelerator.is_main_process:
+            replace_folder(Path(find_adapter(config.tuned)), folder / "adapter")
+        figures = hear_policy(self.accelerator, self.player, folder, folder)
+        if figures is not None:
+            self.accelerator.log({"development reward": figures.mean_reward}, number * config.max_train_steps)
+        return figures
 
 
 def train(
@@ -400,7 +432,7 @@ def settings_of(config: Config) -> PolicySettings:
         seconds=config.seconds,
         prompts=config.prompts,
         notes_share=config.notes_share,
-        steps=config.num_inference_steps,
+        how=DrawSettings(config.num_inference_steps, config.guidance_scale, config.music_guidance_scale),
         rewards=config.rewards,
         soundfont=config.soundfont,
         seed=config.seed,
@@ -432,7 +464,9 @@ def check(config: Config, draws: bool) -> None:
     check_learned(config.learned, rank=config.rank, adapter=config.adapter)
     check_rounds(rounds=config.rounds, max_train_steps=config.max_train_steps, people_share=config.people_share)
     adapter_digest(config.adapter)
-    check_demonstrations(config.demonstrations, method=config.method, preferences=config.preferences)
+    demonstrations = [*config.demonstrations, *config.demonstrations_of_notes]
+    check_tuned(config.tuned, sheets=config.development_sheets, learned=[*demonstrations, *config.preferences])
+    check_demonstrations(demonstrations, method=config.method, preferences=config.preferences)
     if config.method == "refl" or config.learned == "players":
         check_notes(config.notes_share, requests=config.requests if draws else None, renderings=config.renderings)
     if draws:

@@ -27,7 +27,7 @@ from musetune.models.nano import build_nano
 from musetune.planning.rules.orchestrate import orchestrate
 from musetune.suites import policy, stroke_listening
 from musetune.suites.alignment import write_figures
-from musetune.suites.candidates import CandidateRequest
+from musetune.suites.candidates import CandidateRequest, DrawSettings
 from musetune.suites.policy import PolicyPlayer, PolicySettings, draw_round, hear_policy
 from musetune.suites.verdict import RED
 from musetune.training.preference_batches import choose_set
@@ -397,7 +397,7 @@ def test_one_process_draws_and_hears_and_the_others_wait(main: bool, preferred: 
     assert not player.loaded
 
 
-SETTINGS = PolicySettings("nano", "theory", False, 2.048, None, 0.0, 1, {"chords": 1.0}, None, 0, 2, 2)
+SETTINGS = PolicySettings("nano", "theory", False, 2.048, None, 0.0, DrawSettings(1), {"chords": 1.0}, None, 0, 2, 2)
 
 
 def test_rounds_draw_choose_and_are_heard(playing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from musetune import LeadSheet
 from musetune.audio import save_audio
 from musetune.evaluation.guards import PolicyFigures
 from musetune.suites import alignment
-from musetune.suites.candidates import CandidateRequest
+from musetune.suites.candidates import CandidateRequest, DrawSettings
 
 REQUEST = CandidateRequest("request-1", "pop", LeadSheet.parse("| C | F |", bpm=120, duration_seconds=4.0))
 
@@ -31,12 +31,12 @@ def test_takes_of_a_run_that_was_killed_are_read(tmp_path: Path, monkeypatch: py
     encoder: Any = SimpleNamespace(
         pipe=SimpleNamespace(vocoder=SimpleNamespace(config=SimpleNamespace(sampling_rate=SR)))
     )
-    takes = alignment.development_takes(encoder, REQUEST, tmp_path, [0, 1], 1)
+    takes = alignment.development_takes(encoder, REQUEST, tmp_path, [0, 1], DrawSettings(1))
     for take, wave in zip(takes, waves, strict=True):
         assert take.wave == pytest.approx(wave, abs=1e-4)
         assert (take.rate, take.prompt, take.text_similarity) == (SR, "pop", 0.5)
     with pytest.raises(AssertionError, match="drawn again"):  # one is missing
-        alignment.development_takes(encoder, REQUEST, tmp_path, [0, 1, 2], 1)
+        alignment.development_takes(encoder, REQUEST, tmp_path, [0, 1, 2], DrawSettings(1))
 
 
 def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
