@@ -46,8 +46,8 @@ def average(config: Config) -> Path:
     adapters = [MusicAdapter.from_pretrained(folder) for folder in folders]
     check_bases(adapters, config.adapters)
     mean, out = average_adapters(adapters, config.weights), Path(config.output_dir)
-    if mean.metadata is not None:
-        mean.metadata = replace(mean.metadata, name=config.name or short_name(out.resolve()))
+    if metadata := next((adapter.metadata for adapter in adapters if adapter.metadata is not None), None):
+        mean.metadata = replace(metadata, name=config.name or short_name(out.resolve()))
     mean.save_pretrained(out)
     save_run_info(out, {"config": asdict(config), "data": trained_on(folders), "step": None})
     parts = " + ".join(f"{weight:g} {name}" for weight, name in zip(config.weights, config.adapters, strict=True))
@@ -57,10 +57,10 @@ def average(config: Config) -> Path:
 
 def check_bases(adapters: list[MusicAdapter], names: list[str]) -> None:
     """Raise ValueError for adapters that were made for other U-Nets."""
-    for name, adapter in zip(names, adapters, strict=True):
-        known = adapter.metadata, adapters[0].metadata
-        if known[0] and known[1] and (known[0].shapes, known[0].sketch) != (known[1].shapes, known[1].sketch):
-            raise ValueError(f"{name} was made for another U-Net ({known[0].base}) than {names[0]} ({known[1].base})")
+    known = {name: own.metadata for name, own in zip(names, adapters, strict=True) if own.metadata is not None}
+    if len({(one.shapes, one.sketch) for one in known.values()}) > 1:
+        bases = ", ".join(f"{name} for {one.base}" for name, one in known.items())
+        raise ValueError(f"the adapters were made for other U-Nets: {bases}")
 
 
 def trained_on(folders: list[Path]) -> JsonObject:

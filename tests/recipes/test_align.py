@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from small import make_base, make_dataset
 
 from musetune import LeadSheet, MusicAdapter
+from musetune.adapter.lora_files import PEFT
 from musetune.audio import find_soundfont, mel_frontend
 from musetune.datasets.preference_set import PreferencePair, PreferenceSet, write_preferences
 from musetune.evaluation.diversity import DIVERSITIES
@@ -32,7 +33,9 @@ from musetune.suites.policy import PolicyPlayer, PolicySettings, draw_round, hea
 from musetune.suites.verdict import RED
 from musetune.training.preference_batches import choose_set
 from musetune.training.setup import load_unet
-from recipes.align import prefer, tune
+from recipes.align import average, prefer, tune
+
+FILE = "diffusion_pytorch_model.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -145,11 +148,64 @@ def test_demonstrations_teach_alone(base: Path, adapter: Path, preferred: Path, 
     assert json.loads((out / "training.json").read_text())["data"]["clips"] == 5
     assert not (tmp_path / "run" / "round-1" / "candidates").exists()  # nothing is drawn
     for options, message in (
+        ((f"demonstrations_of_notes=[{data}]", "method=supervised"), "has clips without players' notes, such as clip0"),
         ((shown, "method=crpo"), "method=crpo compares takes"),
         ((shown, "method=supervised", f"preferences=[{preferred}]"), "give demonstrations or preferences"),
     ):
         with pytest.raises(ValueError, match=message):
             tune_here(base, adapter, tmp_path / "other", *options)
+
+
+@pytest.mark.usefixtures("planned")
+def test_an_adapter_from_elsewhere_is_judged_like_a_round(
+    base: Path, adapter: Path, preferred: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of what a run learned, averaged; nothing is trained, and where the judges agree it is adapter/."""
+    learn = ("max_train_steps=4", "learning_rate=1e-2", "lr_warmup_steps=0")
+    whole = tune_here(base, adapter, tmp_path / "run", f"preferences=[{preferred}]", "method=supervised", *learn)
+    mean = (f"adapters=[{adapter},{whole}]", "weights=[0.5,0.5]")
+    half = average.average(average.load_config([f"output_dir={tmp_path / 'half'}", *mean]))
+    for name in (FILE, f"lora/{PEFT}"):
+        first, last, between = (load_file(folder / name) for folder in (adapter, whole, half))
+        assert any(not torch.equal(first[key], last[key]) for key in first)
+        for key, value in between.items():
+            assert torch.allclose(value, (first[key] + last[key]) / 2, atol=1e-6)
+    metadata = json.loads((half / "musetune.json").read_text())
+    assert (metadata["kind"], metadata["name"]) == ("theory", "half")
+    assert json.loads((half / "training.json").read_text())["config"]["weights"] == [0.5, 0.5]
+
+    monkeypatch.setattr(tune, "PolicyPlayer", scripted_player((0.5, 0.6), preferred))
+    finish = tune.finish
+
+    def judge_and_finish(config, outcome, before):  # type: ignore[no-untyped-def]
+        write_verdicts(Path(config.output_dir), outcome.to_judge, tune.settings_of(config), 0.5, 0.6)
+        finish(config, outcome, before)
+
+    monkeypatch.setattr(tune, "finish", judge_and_finish)
+    judged = (*ROUNDS, "judged_seeds=1", f"tuned={half}")
+    out = tune_here(base, adapter, tmp_path / "judged", *judged)
+    assert out == tmp_path / "judged" / "adapter"
+    assert (out / FILE).read_bytes() == (half / FILE).read_bytes()
+    assert not (tmp_path / "judged" / "round-1" / "loss.jsonl").exists()
+    for options, message in (
+        ((f"tuned={half}", "development_sheets=0"), "cannot be compared on development_sheets=0"),
+        ((f"tuned={half}", f"preferences=[{preferred}]", "development_sheets=2"), "is compared and not trained"),
+        ((f"tuned={whole}", *judged[:-1]), "made with another tuned adapter's weights"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tune_here(base, adapter, tmp_path / "judged", *options)
+
+
+def test_only_adapters_of_one_origin_are_averaged(adapter: Path, playing: Path, tmp_path: Path) -> None:
+    for adapters, weights, message in (
+        ([adapter, adapter], [0.5, 0.6], r"sum to 1\.1: they must sum to 1"),
+        ([adapter], [0.5, 0.5], "2 weights for 1 adapters"),
+        ([adapter, playing / "adapter"], [0.5, 0.5], "of other names or shapes than the first"),
+    ):
+        options = (f"adapters=[{','.join(map(str, adapters))}]", f"weights=[{','.join(map(str, weights))}]")
+        with pytest.raises(ValueError, match=message):
+            average.average(average.load_config([f"output_dir={tmp_path / 'mean'}", *options]))
+    assert not list(tmp_path.iterdir())
 
 
 def test_people_alone_teach_a_lora_while_the_adapter_stays(base: Path, adapter: Path, tmp_path: Path) -> None:
