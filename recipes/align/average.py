@@ -30,7 +30,7 @@ from musetune.training.run_info import save_run_info
 class Config:
     """Every option, and the only place where it has a default."""
 
-    output_dir: str = MISSING  # gets the adapter; replaced where there is one
+    output_dir: str = MISSING  # gets the adapter
     adapters: list[str] = MISSING  # bundled names, folders or Hub ids of theory adapters; the first one's shapes count
     weights: list[float] = MISSING  # one each, summing to 1; below 0 leads away
     name: str | None = None  # of the result; null: the last part of output_dir
@@ -38,14 +38,16 @@ class Config:
 
 def average(config: Config) -> Path:
     """Write the mean that `config` asks for; returns its folder."""
-    folders = [Path(find_adapter(adapter)) for adapter in config.adapters]
+    folders, out = [Path(find_adapter(adapter)) for adapter in config.adapters], Path(config.output_dir)
+    if out.resolve() in [folder.resolve() for folder in folders]:
+        raise ValueError(f"output_dir={out} is one of the adapters, which would be lost: give another folder")
     if loras := [name for name, folder in zip(config.adapters, folders, strict=True) if is_lora(folder)]:
         raise ValueError(
             f"{', '.join(loras)} is a LoRA: give theory adapters; LoRAs are mixed when they are called, set_adapter"
         )
     adapters = [MusicAdapter.from_pretrained(folder) for folder in folders]
     check_bases(adapters, config.adapters)
-    mean, out = average_adapters(adapters, config.weights), Path(config.output_dir)
+    mean = average_adapters(adapters, config.weights)
     if metadata := next((adapter.metadata for adapter in adapters if adapter.metadata is not None), None):
         mean.metadata = replace(metadata, name=config.name or short_name(out.resolve()))
     mean.save_pretrained(out)

@@ -48,6 +48,8 @@ def choose(config: Config) -> Path:
         raise ValueError(f"{', '.join(untold)} cannot be told of a clip by itself: leave it out of the rewards")
     choose_clips([], weights, config.share)
     out = Path(config.output_dir)
+    if out.resolve() in [Path(source).resolve() for source in config.sources]:
+        raise ValueError(f"output_dir={out} is one of the sources: give another folder")
     remember(out, {"rewards": sorted(weights)})
     clips = list(measure_clips([Path(source) for source in config.sources], out, weights, config.workers))
     chosen = choose_clips(clips, weights, config.share)

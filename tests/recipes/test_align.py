@@ -197,15 +197,17 @@ def test_an_adapter_from_elsewhere_is_judged_like_a_round(
 
 
 def test_only_adapters_of_one_origin_are_averaged(adapter: Path, playing: Path, tmp_path: Path) -> None:
+    shutil.copytree(adapter, tmp_path / "mean")
     for adapters, weights, message in (
         ([adapter, adapter], [0.5, 0.6], r"sum to 1\.1: they must sum to 1"),
         ([adapter], [0.5, 0.5], "2 weights for 1 adapters"),
+        ([tmp_path / "mean", adapter], [0.5, 0.5], "is one of the adapters, which would be lost"),
         ([adapter, playing / "adapter"], [0.5, 0.5], "of other names or shapes than the first"),
     ):
         options = (f"adapters=[{','.join(map(str, adapters))}]", f"weights=[{','.join(map(str, weights))}]")
         with pytest.raises(ValueError, match=message):
             average.average(average.load_config([f"output_dir={tmp_path / 'mean'}", *options]))
-    assert not list(tmp_path.iterdir())
+    assert (tmp_path / "mean" / FILE).read_bytes() == (adapter / FILE).read_bytes()
 
 
 def test_people_alone_teach_a_lora_while_the_adapter_stays(base: Path, adapter: Path, tmp_path: Path) -> None:

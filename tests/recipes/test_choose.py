@@ -12,6 +12,7 @@ from small import SR, tones
 from musetune import LeadSheet
 from musetune.audio import load_audio, save_audio
 from musetune.suites import chosen_clips
+from musetune.suites.chosen_clips import write_clips
 from recipes.align.choose import choose, load_config
 
 SHEET = LeadSheet.parse("| C | F | G | C |", bpm=120, duration_seconds=8.0)
@@ -92,10 +93,12 @@ def test_wrong_folders_and_options(source: Path, tmp_path: Path) -> None:
         (("rewards={chord: 1.0}",), "did you mean chords"),
         ((f"sources=[{other}]",), "has no metadata.jsonl"),
         ((f"sources=[{source},{other / source.name}]",), "have the same name"),
-        ((f"output_dir={source}",), "holds clips that were not chosen here"),
+        ((f"output_dir={source}",), "is one of the sources"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             run(source, tmp_path / "best", *options)
+    with pytest.raises(ValueError, match="holds clips that were not chosen here"):
+        write_clips([], source, {})
     run(source, tmp_path / "best")
     with pytest.raises(ValueError, match="another rewards"):
         run(source, tmp_path / "best", "rewards={chords: 1.0}")
