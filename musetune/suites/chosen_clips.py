@@ -41,7 +41,7 @@ class MeasuredClip(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of its file among the chosen ones: no two folders' clips have the same."""
+        """Name of its file among the chosen ones: no two folders' clips have the same."""
         return f"{self.folder.name}-{str(self.row['file_name']).replace('/', '-')}"
 
 
