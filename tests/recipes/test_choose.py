@@ -15,7 +15,7 @@ from musetune.suites import chosen_clips
 from musetune.suites.chosen_clips import write_clips
 from recipes.align.choose import choose, load_config
 
-SHEET = LeadSheet.parse("| C | F | G | C |", bpm=120, duration_seconds=8.0)
+SHEET = LeadSheet.parse("| C | F | G |", bpm=120, duration_seconds=4.0)
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def source(tmp_path: Path) -> Path:
     """Two clips of each of two genres: one plays its sheet, the other noise."""
     folder = tmp_path / "rendered"
     (folder / "000").mkdir(parents=True)
-    noise = 0.1 * np.random.default_rng(0).standard_normal(8 * SR)
+    noise = 0.1 * np.random.default_rng(0).standard_normal(4 * SR)
     rows = []
     for genre in ("pop", "jazz"):
-        for kind, wave in (("noise", noise), ("played", tones(SHEET, 8.0, clicks=0.3))):
+        for kind, wave in (("noise", noise), ("played", tones(SHEET, 4.0, clicks=0.3))):
             name = f"000/{genre}-{kind}.flac"
             save_audio(folder / name, wave, SR, "flac")
             rows.append({"file_name": name, "genre": genre, "text": genre, "lead_sheet": SHEET.to_json()})
@@ -46,7 +46,7 @@ def test_what_plays_its_sheet_stays(source: Path, tmp_path: Path, monkeypatch: p
     assert {row["text"] for row in rows} == {"pop", "jazz"}
     for row in rows:
         wave, rate = load_audio(out / row["file_name"])
-        assert (len(wave), rate) == (8 * SR, SR)
+        assert (len(wave), rate) == (4 * SR, SR)
 
     def never(*_: object) -> None:
         raise AssertionError("heard again")
