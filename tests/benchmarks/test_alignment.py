@@ -15,6 +15,7 @@ from musetune import LeadSheet
 from musetune.datasets import Clip, DatasetInfo, DatasetWriter, TextEmbedding
 from musetune.evaluation.preferences import PairBatch
 from musetune.evaluation.rewards import RequestedTake
+from musetune.evaluation.testset import TestSheet
 
 SHEET = LeadSheet.parse("| C | F |", bpm=120, duration_seconds=4.0)
 
@@ -28,6 +29,28 @@ def test_differences_are_paired_and_none_is_left_out() -> None:
     assert alignment.cell(found, sign=True) == "+10.0 (+10.0 to +10.0)"
     assert alignment.cell(None) == "—"
     assert alignment.difference(after, before, "key") is None
+
+
+def test_a_sheet_counts_once_however_many_takes_it_has(tmp_path: Path) -> None:
+    """Each take at a seed of its own; what a judge could not tell of one take is left out of the sheet's mean."""
+    bench = alignment.Bench.__new__(alignment.Bench)
+    bench.out, bench.takes, bench.shifts, bench.rate = tmp_path, 3, {"again": 1000}, SR
+    seeds: list[int] = []
+
+    def play(adapter: str, test: TestSheet, seed: int) -> np.ndarray:
+        seeds.append(seed)
+        return tones(SHEET, 4.0)
+
+    values = iter([{"majmin": 0.5, "key": 1.0}, {"majmin": 0.75, "key": None}, {"majmin": 1.0, "key": 0.5}] * 2)
+    bench.play, bench.judged = play, lambda wave, test: next(values)  # type: ignore[method-assign]
+    test = TestSheet("one", "", "pop", 7, SHEET)
+    found = bench.mean_record("tuned", test)
+    assert (found["majmin"], found["key"]) == (0.75, 0.75)
+    assert bench.mean_record("again", test)["majmin"] == 0.75
+    assert seeds == [7, 1_000_007, 2_000_007, 1007, 1_001_007, 2_001_007]
+    assert len(list((tmp_path / "tuned").glob("*.wav"))) == 3
+    bench.judged = None  # type: ignore[assignment, method-assign]
+    assert bench.mean_record("tuned", test) == found  # records are read
 
 
 def test_tuned_arms_are_compared_with_before_and_with_best_of_4() -> None:
