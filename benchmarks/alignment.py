@@ -13,12 +13,12 @@ renderings of the same sheets, by MFCC statistics and by a stranger's logits in 
 seconds: processor time of a clip. --words plays an arm with another guidance_scale than calls have by default, --music
 with another music_guidance_scale; with the old adapter as an arm (--arm old=theory --words old=5) what guidance alone
 brings stands beside it. --shift plays an arm at other seeds: with the old adapter (--arm again=theory --shift
-again=1000) it shows how much chance alone changes: a point or two of chords and five of bar lines on 60 sheets, which
+again=1000) it shows how much chance alone changes: two points of chords and ten of bar lines on 60 sheets, which
 --takes lowers. With --notes each sheet comes with players' notes by rule, and B is
 ADTLib (drums_f, snare_f), basic-pitch (bass_pitch, lead_pitch) and madmom (strokes_f) too. Differences are to `before`,
 and those of tuned adapters to `best of 4`, sheet by sheet, with 95 % bootstrap intervals; those of Fréchet distances
 are shares of the other one's, sheets drawn again together. OUT holds a WAV and a JSON record a clip; killed, the same
-command goes on where it was.
+command goes on where it was. An arm of another adapter or with other options needs another name or another OUT.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from musetune.evaluation.audio_similarity import clap_similarity, timbre
 from musetune.evaluation.bootstrap import Mean
 from musetune.evaluation.frechet import FrechetChange, frechet_change
 from musetune.evaluation.notes import note_scores
+from musetune.evaluation.provenance import remember
 from musetune.evaluation.references import limit_peak, render_sheet
 from musetune.evaluation.testset import TestSheet
 from musetune.evaluation.transcription import transcribe
@@ -51,6 +52,7 @@ from musetune.hub.locate import find_adapter
 from musetune.pipeline.condition_mask import ConditionMask
 from musetune.pipeline.loading import pick_device, quiet
 from musetune.planning.rules.orchestrate import orchestrate
+from musetune.training.preference_checks import adapter_digest
 
 BEFORE, BEST, REAL = "before", "best of 4", "renderings"
 KINDS = ("MFCC", "YAMNet")
@@ -73,6 +75,10 @@ class Bench:
         folders = {BEFORE: args.adapter, **arms}
         self.adapters = {name: MusicAdapter.from_pretrained(find_adapter(folder)) for name, folder in folders.items()}
         self.rate = int(self.pipe.vocoder.config.sampling_rate)
+        for name, folder in (*folders.items(), *([] if args.without_best else [(BEST, args.adapter)])):
+            how = {"base": args.base, "steps": args.steps, "notes": args.notes, "seeds": self.shifts.get(name, 0)}
+            how |= {"adapter's weights": adapter_digest(folder), **self.guidance.get(name, {})}
+            remember(self.arm(name), how)
 
     def play(self, adapter: str, test: TestSheet, seed: int) -> np.ndarray:
         """A clip (samples,)."""
@@ -130,7 +136,11 @@ class Bench:
 
     def wav(self, name: str, test: TestSheet, take: int) -> Path:
         """Where a clip lies."""
-        return self.out / name.replace(" ", "-") / f"{test.id}{f'-take-{take + 1}' if take else ''}.wav"
+        return self.arm(name) / f"{test.id}{f'-take-{take + 1}' if take else ''}.wav"
+
+    def arm(self, name: str) -> Path:
+        """Where an arm's clips lie, and settings.json, which refuses those of another adapter or other options."""
+        return self.out / name.replace(" ", "-")
 
 
 Points = dict[str, list[np.ndarray]]  # by the embedding's name: (n, d) of each sheet's clip

@@ -342,6 +342,11 @@ class MusicAdapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers'
             return {}
         return lora.state(self._unet[0], LORA_NAME) if self._unet else dict(self._lora_weights)
 
+    @property
+    def lora_scale(self) -> float | None:
+        """What the LoRA's product is multiplied by: alpha over rank; None where there is none."""
+        return None if self._lora_config is None else self._lora_config.lora_alpha / self._lora_config.r
+
     def replace_lora_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Put other weights into the LoRA of an adapter that is attached to no U-Net.
 

@@ -30,7 +30,8 @@ def average_adapters(adapters: Sequence[MusicAdapter], weights: Sequence[float])
             of what they were tuned from, what both learned is added.
 
     Raises:
-        ValueError: The weights are not finite, do not sum to 1 or are not as many; or the adapters' shapes differ.
+        ValueError: The weights are not finite, do not sum to 1 or are not as many; or the adapters' shapes or settings
+            differ.
 
     Example:
         >>> from musetune.hub.locate import find_adapter
@@ -46,6 +47,7 @@ def average_adapters(adapters: Sequence[MusicAdapter], weights: Sequence[float])
     loras = [adapter.lora_weights() for adapter in adapters]
     for kind, states in (("weights", own), ("a LoRA", loras)):
         _check_shapes(states, kind)
+    _check_settings(adapters)
     first = adapters[0]
     first.load_state_dict(_mean(own, weights))
     first.replace_lora_weights(_mean(loras, weights))
@@ -59,6 +61,21 @@ def _check_shapes(states: Sequence[Mapping[str, Tensor]], kind: str) -> None:
             raise ValueError(
                 f"adapter {place} has {kind} of other names or shapes than the first, such as {wrong[0]}: only "
                 "adapters of one origin can be averaged"
+            )
+
+
+def _check_settings(adapters: Sequence[MusicAdapter]) -> None:
+    settings = [
+        {key: value for key, value in adapter.config.items() if not key.startswith("_")}
+        | {"lora_scale": adapter.lora_scale}
+        for adapter in adapters
+    ]
+    for place, other in enumerate(settings[1:], start=2):
+        if wrong := sorted(key for key in settings[0].keys() | other.keys() if settings[0].get(key) != other.get(key)):
+            key = wrong[0]
+            raise ValueError(
+                f"adapter {place} has {key}={other.get(key)} and the first {key}={settings[0].get(key)}: only adapters "
+                "of one configuration can be averaged"
             )
 
 

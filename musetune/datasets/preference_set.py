@@ -41,7 +41,8 @@ class PreferenceSet:
         kind: Who preferred: recogniser or person; or demonstration, where nobody compared anything.
         pairs: (place of the better take, place of the worse) in `data`.
         optimality: Place in `data` → 0…1, of the takes that have one.
-        notes_told: Whether who learns from a take is always told its players' notes, which its sheet does not imply.
+        notes_told: Whether who learns from a take is told its players' notes wherever its sheet, which does not imply
+            them.
 
     Raises:
         FileNotFoundError: The folder holds no preferences yet.
@@ -74,7 +75,7 @@ class PreferenceSet:
 
         Args:
             folder: The data set's.
-            notes_told: Whether their players' notes are always told.
+            notes_told: Whether their players' notes are told wherever their sheets are.
 
         Raises:
             FileNotFoundError: The folder is no data set.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from musetune.audio import load_audio
+from musetune.evaluation.provenance import hash_of
 from musetune.evaluation.rewards import RequestedTake, find_rewards, measure_rewards, weighted_mean
 from musetune.evaluation.whole_files import write_json
 from musetune.processes import parallel_map
@@ -41,14 +43,25 @@ class MeasuredClip(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name of its file among the chosen ones: no two folders' clips have the same."""
+        """Name of its file among the chosen ones."""
         return f"{self.folder.name}-{str(self.row['file_name']).replace('/', '-')}"
+
+    @property
+    def audio(self) -> Path:
+        """Where its sound is."""
+        return self.folder / str(self.row["file_name"])
+
+    @property
+    def version(self) -> str:
+        """Changes with its line of metadata.jsonl and with its file, so that nothing is taken for what it was."""
+        state = self.audio.stat()
+        return hash_of(json.dumps([self.row, state.st_size, state.st_mtime_ns], sort_keys=True).encode())
 
 
 def measure_clips(
     folders: Sequence[Path], out: Path, weights: Mapping[str, float], workers: int
 ) -> Iterator[MeasuredClip]:
-    """Measure each clip's rewards; what OUT/rewards.jsonl tells already is not measured again.
+    """Measure each clip's rewards; what OUT/rewards.jsonl tells of the same clip is not measured again.
 
     Args:
         folders: Each with metadata.jsonl, whose rows have `file_name` and `lead_sheet`; of other names.
@@ -57,25 +70,28 @@ def measure_clips(
         workers: Processes; 0: this one.
 
     Raises:
-        ValueError: Two folders of one name, or a row without a lead sheet.
-        FileNotFoundError: A folder has no metadata.jsonl.
+        ValueError: Two folders or clips of one name, or a row without a lead sheet.
+        FileNotFoundError: A folder has no metadata.jsonl, or a clip no file.
     """
     if len({folder.name for folder in folders}) < len(folders):
         raise ValueError(f"two of {', '.join(map(str, folders))} have the same name, and clips are named by it: rename")
     clips = [MeasuredClip(folder, row, {}) for folder in folders for row in read_rows(folder)]
+    if twice := [name for name, number in Counter(clip.name for clip in clips).items() if number > 1]:
+        raise ValueError(f"two clips would be called {twice[0]}: rename a folder or a file")
     out.mkdir(parents=True, exist_ok=True)
-    known = dict(map(json.loads, whole_lines(out / MEASURED)))
+    known = {(name, version): rewards for name, version, rewards in map(json.loads, whole_lines(out / MEASURED))}
     measure = partial(measure_clip, weights=dict(weights))
-    missing = [clip for clip in clips if clip.name not in known]
+    versions = {clip.name: clip.version for clip in clips}
+    missing = [clip for clip in clips if (clip.name, versions[clip.name]) not in known]
     with (out / MEASURED).open("a", encoding="utf-8") as log:
         progress = tqdm(total=len(clips), initial=len(clips) - len(missing), unit="clip", desc="heard")
         for clip, rewards in zip(missing, parallel_map(measure, missing, workers), strict=True):
-            log.write(json.dumps([clip.name, rewards]) + "\n")
+            log.write(json.dumps([clip.name, versions[clip.name], rewards]) + "\n")
             log.flush()
-            known[clip.name] = rewards
+            known[clip.name, versions[clip.name]] = rewards
             progress.update()
         progress.close()
-    yield from (clip._replace(rewards=known[clip.name]) for clip in clips)
+    yield from (clip._replace(rewards=known[clip.name, versions[clip.name]]) for clip in clips)
 
 
 def read_rows(folder: Path) -> list[JsonObject]:
@@ -102,7 +118,7 @@ def whole_lines(path: Path) -> list[str]:
 
 def measure_clip(clip: MeasuredClip, weights: Mapping[str, float]) -> dict[str, float | None]:
     """The rewards of one clip as it sounds."""
-    wave, rate = load_audio(clip.folder / str(clip.row["file_name"]))
+    wave, rate = load_audio(clip.audio)
     sheet = LeadSheet.from_json(clip.row["lead_sheet"])
     notes = clip.row.get("arrangement")
     arrangement = None if notes is None else Arrangement.from_json(notes, sheet.grid)
@@ -142,30 +158,39 @@ def write_clips(chosen: Sequence[MeasuredClip], out: Path, about: JsonObject) ->
 
     Args:
         chosen: What stays; files of an earlier choice that are not among it go.
-        out: Gets the audio, metadata.jsonl and choice.json.
+        out: Gets the audio, metadata.jsonl and choice.json; one that `check_target` lets pass.
         about: For choice.json.
-
-    Raises:
-        ValueError: `out` holds clips that were not chosen here.
     """
-    earlier = [str(row["file_name"]) for row in read_rows(out)] if (out / METADATA).exists() else []
-    if earlier and not (out / CHOICE).exists():
-        raise ValueError(f"{out} holds clips that were not chosen here: give another output_dir")
-    for name in set(earlier) - {clip.name for clip in chosen}:
+    names = [clip.name for clip in chosen]
+    earlier = json.loads((out / CHOICE).read_text(encoding="utf-8")).get("files", []) if (out / CHOICE).exists() else []
+    for name in set(earlier) - set(names):
         (out / name).unlink(missing_ok=True)
-    write_json(out / CHOICE, about)
+    write_json(out / CHOICE, about | {"files": names})
     for clip in chosen:
-        if not (out / clip.name).exists():
-            link_or_copy(clip.folder / str(clip.row["file_name"]), out / clip.name)
+        link_or_copy(clip.audio, out / clip.name)
     lines = [json.dumps({**clip.row, "file_name": clip.name}) for clip in chosen]
-    (out / METADATA).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    scratch = out / f"{METADATA}.tmp"
+    scratch.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    os.replace(scratch, out / METADATA)
+
+
+def check_target(out: Path) -> None:
+    """Raise ValueError for a folder that holds clips which were not chosen here, and which a choice would overwrite."""
+    if (out / METADATA).exists() and not (out / CHOICE).exists():
+        raise ValueError(f"{out} holds clips that were not chosen here: give another output_dir")
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Let a file appear at another place too."""
+    """Let a file appear at another place too; what is there already stays, if it is the same as the source is now."""
+    now = source.stat()
+    if target.exists():
+        there = target.stat()
+        if target.samefile(source) or (there.st_size, there.st_mtime_ns) == (now.st_size, now.st_mtime_ns):
+            return
+        target.unlink()
     try:
         os.link(source, target)
     except OSError:  # another disk, or one without links
         scratch = target.with_name(f".{target.name}")
-        shutil.copyfile(source, scratch)
+        shutil.copy2(source, scratch)
         scratch.rename(target)

@@ -100,13 +100,14 @@ def check_demonstrations(demonstrations: Sequence[str], *, method: str, preferen
         raise ValueError("give demonstrations or preferences, not both: tune with one after the other")
 
 
-def check_tuned(tuned: str | None, *, sheets: int, learned: Sequence[str]) -> None:
+def check_tuned(tuned: str | None, *, sheets: int, learned: Sequence[str], rank: int = 0) -> None:
     """Raise ValueError for an adapter from elsewhere that cannot be compared with the one that was there before.
 
     Args:
         tuned: Bundled name, folder or Hub id of a theory adapter; None: a round is trained.
         sheets: On which they are compared.
         learned: Data sets that a round would learn from.
+        rank: Of the LoRA that a round would train on top of the adapter; 0: it would train the adapter.
 
     Example:
         >>> check_tuned("theory", sheets=12, learned=[])
@@ -119,6 +120,25 @@ def check_tuned(tuned: str | None, *, sheets: int, learned: Sequence[str]) -> No
         raise ValueError(f"tuned={tuned} cannot be compared on development_sheets=0: give 12")
     if is_lora(find_adapter(tuned)):
         raise ValueError(f"tuned={tuned} is a LoRA: give a theory adapter")
+    if rank:
+        raise ValueError(f"tuned={tuned} takes the adapter's place and rank={rank} would lie on top of it: give rank=0")
+
+
+def check_output(output_dir: str, *, adapters: Sequence[str]) -> None:
+    """Raise ValueError where a run would write into an adapter that it is made from.
+
+    Args:
+        output_dir: The run's folder.
+        adapters: Bundled names, folders or Hub ids.
+
+    Example:
+        >>> check_output("runs/aligned", adapters=["theory"])
+    """
+    out = Path(output_dir).resolve()
+    for adapter in adapters:
+        folder = Path(find_adapter(adapter)).resolve()
+        if out == folder or folder in out.parents:
+            raise ValueError(f"output_dir={output_dir} lies in the adapter {adapter}: give another folder")
 
 
 def check_notes(notes_share: float, *, requests: int | None, renderings: int) -> None:

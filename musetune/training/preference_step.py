@@ -56,7 +56,15 @@ class PreferenceLoss:
     feedback: StrokeFeedback | None = None
 
     def __call__(
-        self, run: PreferenceRun, chosen: int, items: Sequence[tuple[int, ...]], keys: Sequence[str], step: int
+        self,
+        run: PreferenceRun,
+        chosen: int,
+        items: Sequence[tuple[int, ...]],
+        keys: Sequence[str],
+        step: int,
+        *,
+        places: Sequence[int],
+        of: int,
     ) -> tuple[Tensor, Tensor]:
         """Loss (B,) of a batch, and by how much the policy prefers each better take more than the reference does, (B,).
 
@@ -69,6 +77,8 @@ class PreferenceLoss:
                 one.
             keys: What each item's random numbers depend on, beside seed and step.
             step: Of the optimiser.
+            places: Each item's place among all of the step, in all processes and micro-batches; of supervised.
+            of: How many those are.
         """
         if self.method == "refl":
             assert self.feedback is not None
@@ -98,7 +108,7 @@ class PreferenceLoss:
             dropout=replace(self.dropout, arrangement=0.0, stem=0.0) if run.sets[chosen].notes_told else self.dropout,
         ).to(device)
         sampling = "stratified" if self.method == "supervised" else "uniform"
-        t = seeding.timesteps(first, len(run.alphas), sampling).repeat(len(columns)).to(device)
+        t = seeding.timesteps(first, len(run.alphas), sampling, places=places, of=of).repeat(len(columns)).to(device)
         noise = seeding.noise(first, batch.latents.shape[1:]).repeat(len(columns), 1, 1, 1).to(device)
         noisy = add_noise(batch.latents, noise, run.alphas, t)
         wanted = target(batch.latents, noise, run.alphas, t, kind)

@@ -50,8 +50,9 @@ def average(config: Config) -> Path:
     mean = average_adapters(adapters, config.weights)
     if metadata := next((adapter.metadata for adapter in adapters if adapter.metadata is not None), None):
         mean.metadata = replace(metadata, name=config.name or short_name(out.resolve()))
+    data = trained_on(folders)
     mean.save_pretrained(out)
-    save_run_info(out, {"config": asdict(config), "data": trained_on(folders), "step": None})
+    save_run_info(out, {"config": asdict(config), "data": data, "step": None})
     parts = " + ".join(f"{weight:g} {name}" for weight, name in zip(config.weights, config.adapters, strict=True))
     print(f"{out} = {parts}")
     return out
@@ -67,7 +68,8 @@ def check_bases(adapters: list[MusicAdapter], names: list[str]) -> None:
 
 def trained_on(folders: list[Path]) -> JsonObject:
     """What was trained on, of the adapter that learned from most songs, with the licences of all."""
-    data = [record["data"] for folder in folders if (record := read_json(folder / "training.json"))]
+    records = [read_json(folder / "training.json") for folder in folders]
+    data = [record["data"] for record in records if record and record.get("data")]
     largest: JsonObject = max(data, key=lambda one: one.get("songs") or 0, default={})
     return dict(largest) | {"licences": list(dict.fromkeys(name for one in data for name in one.get("licences", [])))}
 

@@ -23,7 +23,7 @@ from omegaconf import MISSING
 
 from musetune.evaluation.provenance import remember
 from musetune.evaluation.rewards import find_rewards
-from musetune.suites.chosen_clips import MeasuredClip, choose_clips, measure_clips, write_clips
+from musetune.suites.chosen_clips import MeasuredClip, check_target, choose_clips, measure_clips, write_clips
 from musetune.training.config import command_line, read, run_command
 
 NEED_MORE = ("words", "sound")  # what is told of takes of a base, and of no clip by itself
@@ -44,12 +44,16 @@ def choose(config: Config) -> Path:
     """Choose as `config` says; returns the folder of the best clips."""
     weights = config.rewards or {"chords": 1.0, "bars": 0.5, "beats": 0.25}
     find_rewards(weights)
+    weights = {name: weight for name, weight in weights.items() if weight}
+    if not config.sources:
+        raise ValueError("sources=[] holds no clips: give folders of recipes/base/render_songs.py")
     if untold := sorted(set(weights) & set(NEED_MORE)):
         raise ValueError(f"{', '.join(untold)} cannot be told of a clip by itself: leave it out of the rewards")
     choose_clips([], weights, config.share)
     out = Path(config.output_dir)
     if out.resolve() in [Path(source).resolve() for source in config.sources]:
         raise ValueError(f"output_dir={out} is one of the sources: give another folder")
+    check_target(out)
     remember(out, {"rewards": sorted(weights)})
     clips = list(measure_clips([Path(source) for source in config.sources], out, weights, config.workers))
     chosen = choose_clips(clips, weights, config.share)

@@ -59,6 +59,7 @@ from musetune.training.preference_checks import (
     check_learned,
     check_method,
     check_notes,
+    check_output,
     check_rounds,
     check_tuned,
 )
@@ -121,7 +122,7 @@ class Config:
     preferences: list[str] = field(default_factory=list)  # data sets by prefer.py: people's, and the first round's
     people_share: float = 0.5  # of the steps that learn from people, where there are both
     demonstrations: list[str] = field(default_factory=list)  # data sets by prepare.py, all better takes, of supervised
-    demonstrations_of_notes: list[str] = field(default_factory=list)  # the like, whose players' notes are always told
+    demonstrations_of_notes: list[str] = field(default_factory=list)  # the like: players' notes told with every sheet
     tuned: str | None = None  # an adapter that was tuned or averaged elsewhere: guards and judges alone, no training
     rounds: int = 2  # at most
     requests: int = 64  # of a round
@@ -317,9 +318,10 @@ def train(
             names += [f"{run.sets[chosen].folder.name} {items[place]}" for place in places]
             mine = range(rank * config.train_batch_size, (rank + 1) * config.train_batch_size)
             keys = [f"{micro} {place} {i}" for i, place in enumerate(places)]
-            own = [items[places[i]] for i in mine]
+            own, told = [items[places[i]] for i in mine], [keys[i] for i in mine]
+            slices = {"places": [micro * per_batch + i for i in mine], "of": micros * per_batch}
             with nullcontext() if micro + 1 == micros else accelerator.no_sync(run.model):
-                loss, margin = loss_of(run, chosen, own, [keys[i] for i in mine], state.step)
+                loss, margin = loss_of(run, chosen, own, told, state.step, **slices)
                 accelerator.backward(loss.mean() / micros)
             losses.append(accelerator.gather(loss.detach()))
             margins.append(accelerator.gather(margin.detach()))
@@ -465,7 +467,9 @@ def check(config: Config, draws: bool) -> None:
     check_rounds(rounds=config.rounds, max_train_steps=config.max_train_steps, people_share=config.people_share)
     adapter_digest(config.adapter)
     demonstrations = [*config.demonstrations, *config.demonstrations_of_notes]
-    check_tuned(config.tuned, sheets=config.development_sheets, learned=[*demonstrations, *config.preferences])
+    known = [*demonstrations, *config.preferences]
+    check_tuned(config.tuned, sheets=config.development_sheets, learned=known, rank=config.rank)
+    check_output(config.output_dir, adapters=[config.adapter, *([config.tuned] if config.tuned else [])])
     check_demonstrations(demonstrations, method=config.method, preferences=config.preferences)
     if config.method == "refl" or config.learned == "players":
         check_notes(config.notes_share, requests=config.requests if draws else None, renderings=config.renderings)

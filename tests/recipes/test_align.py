@@ -31,6 +31,7 @@ from musetune.suites.alignment import write_figures
 from musetune.suites.candidates import CandidateRequest, DrawSettings
 from musetune.suites.policy import PolicyPlayer, PolicySettings, draw_round, hear_policy
 from musetune.suites.verdict import RED
+from musetune.training import preference_step, seeding
 from musetune.training.preference_batches import choose_set
 from musetune.training.setup import load_unet
 from recipes.align import average, prefer, tune
@@ -156,6 +157,31 @@ def test_demonstrations_teach_alone(base: Path, adapter: Path, preferred: Path, 
             tune_here(base, adapter, tmp_path / "other", *options)
 
 
+def test_notes_are_told_and_timesteps_spread_over_the_whole_step(
+    base: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, noted = make_dataset(tmp_path / "plain", 3), make_dataset(tmp_path / "noted", 3, played=True)
+    hidden, spread = set(), []
+    draw, timesteps = preference_step.draw_batch, seeding.timesteps
+
+    def drawn(data, *rest, dropout, **options):  # type: ignore[no-untyped-def]
+        told = data.clips[0].arrangement is not None
+        hidden.add((told, dropout.arrangement, dropout.stem, dropout.condition))
+        return draw(data, *rest, dropout=dropout, **options)
+
+    def chosen(generators, n, sampling, *, places, of):  # type: ignore[no-untyped-def]
+        spread.append((sampling, list(places), of))
+        return timesteps(generators, n, sampling, places=places, of=of)
+
+    monkeypatch.setattr(preference_step, "draw_batch", drawn)
+    monkeypatch.setattr(seeding, "timesteps", chosen)
+    sets = (f"demonstrations=[{plain}]", f"demonstrations_of_notes=[{noted}]", "arrangement_dropout=0.7")
+    options = ("method=supervised", "max_train_steps=6", "gradient_accumulation_steps=2", "stream_dropout=0.2")
+    tune_here(base, adapter, tmp_path / "run", *sets, *options)
+    assert hidden == {(False, 0.7, None, 0.1), (True, 0.0, 0.0, 0.1)}
+    assert spread == [("stratified", [0, 1], 4), ("stratified", [2, 3], 4)] * 6
+
+
 @pytest.mark.usefixtures("planned")
 def test_an_adapter_from_elsewhere_is_judged_like_a_round(
     base: Path, adapter: Path, preferred: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -191,6 +217,8 @@ def test_an_adapter_from_elsewhere_is_judged_like_a_round(
         ((f"tuned={half}", "development_sheets=0"), "cannot be compared on development_sheets=0"),
         ((f"tuned={half}", f"preferences=[{preferred}]", "development_sheets=2"), "is compared and not trained"),
         ((f"tuned={whole}", *judged[:-1]), "made with another tuned adapter's weights"),
+        ((f"tuned={half}", "development_sheets=2", "rank=4"), "give rank=0"),
+        ((f"tuned={half}", "development_sheets=2", f"output_dir={half / 'run'}"), "lies in the adapter"),
     ):
         with pytest.raises(ValueError, match=message):
             tune_here(base, adapter, tmp_path / "judged", *options)
@@ -198,11 +226,15 @@ def test_an_adapter_from_elsewhere_is_judged_like_a_round(
 
 def test_only_adapters_of_one_origin_are_averaged(adapter: Path, playing: Path, tmp_path: Path) -> None:
     shutil.copytree(adapter, tmp_path / "mean")
+    shutil.copytree(adapter, tmp_path / "otherwise")
+    settings = json.loads((adapter / "config.json").read_text())
+    (tmp_path / "otherwise" / "config.json").write_text(json.dumps(settings | {"rotary": False}))
     for adapters, weights, message in (
         ([adapter, adapter], [0.5, 0.6], r"sum to 1\.1: they must sum to 1"),
         ([adapter], [0.5, 0.5], "2 weights for 1 adapters"),
         ([tmp_path / "mean", adapter], [0.5, 0.5], "is one of the adapters, which would be lost"),
         ([adapter, playing / "adapter"], [0.5, 0.5], "of other names or shapes than the first"),
+        ([adapter, tmp_path / "otherwise"], [0.5, 0.5], "adapter 2 has rotary=False and the first rotary=True"),
     ):
         options = (f"adapters=[{','.join(map(str, adapters))}]", f"weights=[{','.join(map(str, weights))}]")
         with pytest.raises(ValueError, match=message):

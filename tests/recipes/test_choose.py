@@ -12,7 +12,6 @@ from small import SR, tones
 from musetune import LeadSheet
 from musetune.audio import load_audio, save_audio
 from musetune.suites import chosen_clips
-from musetune.suites.chosen_clips import write_clips
 from recipes.align.choose import choose, load_config
 
 SHEET = LeadSheet.parse("| C | F | G |", bpm=120, duration_seconds=4.0)
@@ -84,11 +83,36 @@ def test_a_killed_run_goes_on(source: Path, tmp_path: Path, monkeypatch: pytest.
     assert not set(rest) & set(heard)
 
 
+def test_what_was_rendered_anew_is_heard_anew(source: Path, tmp_path: Path) -> None:
+    """Neither rewards nor sound of a clip that was there before under the same name."""
+    out = tmp_path / "best"
+    run(source, out, "share=1")
+    name = "000/pop-noise.flac"
+    (source / name).unlink()
+    save_audio(source / name, tones(SHEET, 4.0, clicks=0.3), SR, "flac")
+    rows = run(source, out, "share=1")
+    heard = [json.loads(line) for line in (out / "rewards.jsonl").read_text().splitlines()]
+    before, now = (rewards["chords"] for clip, _, rewards in heard if clip == "rendered-000-pop-noise.flac")
+    assert now > before + 0.5
+    assert len(heard) == 5
+    assert len(rows) == 4
+    assert (out / "rendered-000-pop-noise.flac").read_bytes() == (source / name).read_bytes()
+
+
+def test_no_two_clips_share_a_name(source: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (source / "metadata.jsonl").read_text().splitlines()]
+    rows[1]["file_name"] = rows[0]["file_name"].replace("/", "-")
+    (source / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ValueError, match=r"two clips would be called rendered-000-pop-noise\.flac"):
+        run(source, tmp_path / "best")
+
+
 def test_wrong_folders_and_options(source: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     for options, message in (
         (("share=0",), "share=0.0 is outside"),
+        (("sources=[]",), "holds no clips"),
         (("rewards={words: 1.0}",), "words cannot be told of a clip by itself"),
         (("rewards={chord: 1.0}",), "did you mean chords"),
         ((f"sources=[{other}]",), "has no metadata.jsonl"),
@@ -97,9 +121,11 @@ def test_wrong_folders_and_options(source: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             run(source, tmp_path / "best", *options)
+    (other / "metadata.jsonl").write_text("")
     with pytest.raises(ValueError, match="holds clips that were not chosen here"):
-        write_clips([], source, {})
-    run(source, tmp_path / "best")
+        run(source, other)
+    assert [path.name for path in other.iterdir()] == ["metadata.jsonl"]
+    run(source, tmp_path / "best", "rewards={chords: 1.0, bars: 0.5, beats: 0.25, key: 0}")  # what weighs nothing
     with pytest.raises(ValueError, match="another rewards"):
         run(source, tmp_path / "best", "rewards={chords: 1.0}")
     row = json.loads((source / "metadata.jsonl").read_text().splitlines()[0])

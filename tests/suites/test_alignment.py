@@ -13,7 +13,7 @@ from small import SR, tones
 from musetune import LeadSheet
 from musetune.audio import save_audio
 from musetune.evaluation.guards import PolicyFigures
-from musetune.suites import alignment
+from musetune.suites import alignment, candidates
 from musetune.suites.candidates import CandidateRequest, DrawSettings
 
 REQUEST = CandidateRequest("request-1", "pop", LeadSheet.parse("| C | F |", bpm=120, duration_seconds=4.0))
@@ -37,6 +37,19 @@ def test_takes_of_a_run_that_was_killed_are_read(tmp_path: Path, monkeypatch: py
         assert (take.rate, take.prompt, take.text_similarity) == (SR, "pop", 0.5)
     with pytest.raises(AssertionError, match="drawn again"):  # one is missing
         alignment.development_takes(encoder, REQUEST, tmp_path, [0, 1, 2], DrawSettings(1))
+
+
+def test_takes_are_drawn_at_the_guidance_that_they_are_meant_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Drawn(Exception):
+        pass
+
+    def pipe(*_: object, **options: object) -> None:
+        raise Drawn(options["num_inference_steps"], options["guidance_scale"], options["music_guidance_scale"])
+
+    for how, wanted in ((DrawSettings(3, 5.0, 4.0), (3, 5.0, 4.0)), (DrawSettings(3), (3, None, None))):
+        with pytest.raises(Drawn) as told:
+            candidates.draw_takes(pipe, REQUEST, [0], how)  # type: ignore[arg-type]
+        assert told.value.args == wanted
 
 
 def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
