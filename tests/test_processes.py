@@ -110,3 +110,14 @@ def test_a_pool_of_a_thread_lasts_when_the_thread_that_began_it_is_gone() -> Non
     thread.join()
     time.sleep(0.5)
     assert [*first, *answers] == [(2, 4), (3, 9)]
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+)
+def test_threads_that_wait_sleep_soon_unless_the_user_says_otherwise(given: dict[str, str], wanted: str) -> None:
+    known = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    told = "import musetune, os, sys; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", told], env=known | given, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == [wanted, "False"]
