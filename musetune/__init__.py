@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Threads of OpenMP spin while they wait for one another. Where another program has their core, that takes ten times as
-# long as the work; after 5,000 turns they sleep, which costs nothing on free cores. To be said before torch is imported.
+# long as the work; after 5,000 turns they sleep, which costs nothing on free cores. Said before torch is imported.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
